@@ -1,0 +1,226 @@
+package secret
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// A Backend is a kind of place where secrets are kept.
+//
+// It is safe for concurrent use. It keeps no map or slice it is given, but for
+// the bytes of a [Value], and never changes what it gave. Every error it
+// returns has exactly one [Kind]; a done context is Unavailable and wraps the
+// context's error. No error text holds a value.
+//
+// A promise is an interface; a hint is an option. An option that belongs to an
+// optional interface is kept by the backends that implement it and refused
+// with Unsupported, before anything changes, by those that do not; hints may
+// be ignored. Optional interfaces are found by type assertion and kept whole
+// or not implemented; [Capabilities] lists them. What a backend is decides
+// which it implements; how this one is configured may still make a method
+// answer Unsupported, before anything changes.
+type Backend interface {
+	// Get returns one version with its value, in one request wherever the
+	// store can. With the error for a deleted, destroyed or disabled version
+	// it returns the version without its value, as far as the store tells.
+	Get(ctx context.Context, name Name, at At) (Version, error)
+
+	// Describe reads no value; deleted secrets are described too.
+	Describe(ctx context.Context, name Name) (Meta, error)
+
+	// Put makes a new version current, creating the secret if need be; the one
+	// that was current keeps exactly the stage Previous. A deleted secret is
+	// in the way: Conflict, Deleted.
+	Put(ctx context.Context, name Name, value Value, opts *PutOptions) (Version, error)
+
+	// Delete makes all versions unreadable: until Undelete if the backend is
+	// an Undeleter, for ever if not.
+	Delete(ctx context.Context, name Name, opts *DeleteOptions) (Meta, error)
+
+	// List yields secrets in the store's own order, the same each time. An
+	// error ends it.
+	List(ctx context.Context, opts *ListOptions) iter.Seq2[Meta, error]
+}
+
+// PutOptions belong to Put and Swap; nil is none.
+type PutOptions struct {
+	ID          VersionID    // Versioner: of the new version. Taken: same value, nothing happens; other value, Conflict
+	Stages      []Stage      // Stager: moved to the new version, instead of Current; a first version is current anyway
+	Annotations *Annotations // Annotator: replaced in the same step; nil keeps them
+	Attributes  *Attributes  // VersionAnnotator: of the new version; nothing is inherited
+}
+
+// DeleteOptions belong to Delete; nil is none.
+type DeleteOptions struct {
+	Window time.Duration // a hint: how long it can be undeleted; Meta.Purge is the answer
+}
+
+// A Deletion selects secrets by whether they are deleted.
+type Deletion uint8
+
+// The zero Deletion is NotDeleted.
+const (
+	NotDeleted Deletion = iota
+	AlsoDeleted
+	OnlyDeleted
+)
+
+// ListOptions belong to List; nil is all that is not deleted.
+type ListOptions struct {
+	Prefix  string   // bytes that names begin with: not a Name, it may end in "/"
+	After   string   // the Cursor of the last one seen
+	Shallow bool     // names with a further "/" are yielded once, as far as that "/", with Meta.Prefix set
+	Names   bool     // a hint: names are enough
+	Deleted Deletion // Undeleter
+}
+
+// A Versioner keeps old versions; writers may choose their identity.
+type Versioner interface {
+	// Versions yields all versions without values, newest first.
+	Versions(ctx context.Context, name Name) iter.Seq2[Version, error]
+}
+
+// A Swapper compares and swaps.
+type Swapper interface {
+	// Swap is Put if old is the current version, deleted or not; the zero At
+	// demands that there is none. Otherwise Conflict. A version that opts.ID
+	// names already is looked at first.
+	Swap(ctx context.Context, name Name, old At, value Value, opts *PutOptions) (Version, error)
+}
+
+// A Creator keeps secrets that have no version yet.
+type Creator interface {
+	// Create is Conflict where the secret exists, deleted or not.
+	Create(ctx context.Context, name Name, a Annotations) (Meta, error)
+}
+
+// An Undeleter keeps deleted secrets for a while, and destroys on demand.
+type Undeleter interface {
+	// Undelete is Conflict if the secret is not deleted.
+	Undelete(ctx context.Context, name Name) (Meta, error)
+	// Destroy removes a secret with all versions, deleted or not, at once and
+	// for ever.
+	Destroy(ctx context.Context, name Name) error
+}
+
+// A VersionRemover removes single versions. Each call changes all or nothing;
+// versions that do not exist are ignored.
+type VersionRemover interface {
+	DeleteVersions(ctx context.Context, name Name, at ...At) error
+	// UndeleteVersions starts Limits.DeleteAfter anew.
+	UndeleteVersions(ctx context.Context, name Name, at ...At) error
+	// DestroyVersions removes values for ever and keeps what is said about
+	// the versions.
+	DestroyVersions(ctx context.Context, name Name, at ...At) error
+}
+
+// A Stager lets stages be moved.
+type Stager interface {
+	// MoveStage compares and swaps; an empty from or to is no version. When
+	// Current moves, its old version gains Previous and both keep their other
+	// stages. Previous is moved by the store alone.
+	MoveStage(ctx context.Context, name Name, stage Stage, from, to VersionID) (Meta, error)
+}
+
+// An Annotator keeps annotations of secrets.
+type Annotator interface {
+	Annotate(ctx context.Context, name Name, c Change) (Meta, error)
+}
+
+// A VersionAnnotator keeps attributes of single versions.
+type VersionAnnotator interface {
+	AnnotateVersion(ctx context.Context, name Name, at At, c AttributeChange) (Version, error)
+}
+
+// A Limiter keeps limits and holds every writer to them. Of a secret's own and
+// the store's count: the higher MaxVersions, the own DeleteAfter if any, and
+// either SwapOnly.
+type Limiter interface {
+	// Limit sets the limits of a secret; with the empty name, of the store.
+	Limit(ctx context.Context, name Name, l Limits) error
+	// Limits returns those of the store.
+	Limits(ctx context.Context) (Limits, error)
+}
+
+// An Archiver packs a secret into one sealed blob with all its versions,
+// identities and attributes, for a backend of its kind.
+type Archiver interface {
+	Backup(ctx context.Context, name Name) ([]byte, error)
+	// Restore is Invalid if the blob is of another name or damaged, and
+	// Conflict if the secret exists, deleted or not.
+	Restore(ctx context.Context, name Name, blob []byte) (Meta, error)
+}
+
+// A BatchGetter reads many secrets in few requests.
+type BatchGetter interface {
+	// GetBatch returns the current versions: one Result for each name, in
+	// order.
+	GetBatch(ctx context.Context, names []Name) []Result
+}
+
+// A Watcher tells of changes, its own and those of other processes.
+type Watcher interface {
+	// Watch yields the names of secrets that begin with prefix and changed,
+	// until ctx is done. The empty name says that anything may have changed:
+	// it comes first and after each gap.
+	Watch(ctx context.Context, prefix string) iter.Seq2[Name, error]
+}
+
+// A TagChange changes tags: first Clear, then Remove, then Set.
+type TagChange struct {
+	Clear  bool
+	Remove []string
+	Set    map[string]string
+}
+
+// A Change changes annotations; nil keeps.
+type Change struct {
+	Description *string
+	Tags        TagChange
+}
+
+// An AttributeChange changes attributes; nil keeps, zero clears.
+type AttributeChange struct {
+	Disabled           *bool
+	NotBefore, Expires *time.Time
+	ContentType        *string
+	Tags               TagChange
+}
+
+// A Result is one answer of a batch.
+type Result struct {
+	Version Version
+	Err     error
+}
+
+// Capabilities names the optional interfaces that b implements, in the words
+// of the documents. The list in each backend's conformance test and the tables
+// in docs come from it, so that no capability is lost in silence.
+func Capabilities(b Backend) []string {
+	var out []string
+	for _, c := range [...]struct {
+		has  bool
+		name string
+	}{
+		{is[Versioner](b), "versions"},
+		{is[Swapper](b), "swap"},
+		{is[Creator](b), "create"},
+		{is[Undeleter](b), "undelete"},
+		{is[VersionRemover](b), "remove versions"},
+		{is[Stager](b), "stages"},
+		{is[Annotator](b), "annotations"},
+		{is[VersionAnnotator](b), "attributes"},
+		{is[Limiter](b), "limits"},
+		{is[Archiver](b), "backup"},
+		{is[BatchGetter](b), "batch"},
+		{is[Watcher](b), "watch"},
+	} {
+		if c.has {
+			out = append(out, c.name)
+		}
+	}
+	return out
+}
+
+func is[T any](b Backend) bool { _, ok := b.(T); return ok }
