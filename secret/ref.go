@@ -115,8 +115,11 @@ func parseAt(s string) (At, error) {
 	return At{}, Errorf(Invalid, "", "a reference's version is a number, a version's id (32 to 64 characters) or \"previous\"\n  other stages: --stage")
 }
 
-// decoded lists the only codes that mean something in a reference.
-var decoded = [...]struct{ code, char string }{{"%25", "%"}, {"%3A", ":"}, {"%23", "#"}, {"%40", "@"}}
+// codes are the only percent codes that mean something in a reference, and
+// what they stand for.
+func codes() [4][2]string {
+	return [...][2]string{{"%25", "%"}, {"%3A", ":"}, {"%23", "#"}, {"%40", "@"}}
+}
 
 func decodePart(s string) string {
 	if !strings.Contains(s, "%") {
@@ -126,9 +129,9 @@ func decodePart(s string) string {
 	for s != "" {
 		n := 1
 		out := s[:1]
-		for _, d := range decoded {
-			if strings.HasPrefix(s, d.code) {
-				n, out = len(d.code), d.char
+		for _, c := range codes() {
+			if strings.HasPrefix(s, c[0]) {
+				n, out = len(c[0]), c[1]
 			}
 		}
 		b.WriteString(out)
@@ -157,8 +160,8 @@ func encodePart(s string) string {
 }
 
 func codeFollows(s string) bool {
-	for _, d := range decoded {
-		if strings.HasPrefix(s, d.code) {
+	for _, c := range codes() {
+		if strings.HasPrefix(s, c[0]) {
 			return true
 		}
 	}

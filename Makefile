@@ -1,0 +1,61 @@
+# make check is what CI runs; make test is what a newcomer runs.
+GO       ?= go
+TOOLS    := $(CURDIR)/.tools
+LINT     := $(TOOLS)/golangci-lint
+LINT_VER := v2.15.0
+TARGETS  := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+FUZZTIME ?= 10s
+
+# The race detector needs a C compiler. Without one the tests still run.
+RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
+
+.PHONY: check test lint vet cross bench fuzz soak vuln build
+
+check: lint vet test cross
+
+test:
+ifeq ($(RACE),)
+	@echo "WARNING: no C compiler found: the tests run WITHOUT the race detector" >&2
+endif
+	$(GO) test $(RACE) -timeout 20m ./...
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -mod=readonly -o bin/tacit ./cmd/tacit
+
+lint: $(LINT)
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(LINT) run ./...
+
+$(LINT):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) GOFLAGS=-mod=mod $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VER)
+
+vet:
+	$(GO) vet ./...
+
+cross:
+	@for t in $(TARGETS); do \
+		echo "build $$t"; \
+		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -mod=readonly -o /dev/null ./cmd/tacit || exit 1; \
+	done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./...
+
+# Each fuzz target for FUZZTIME.
+fuzz:
+	@set -e; for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "fuzz $$p $$f"; \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+# Full counts and long fuzzing: hours, not minutes.
+soak:
+	TACIT_TEST_SOAK=1 TACIT_TEST_CRASHES=1000 $(GO) test $(RACE) -count 1 -timeout 4h ./...
+	$(MAKE) fuzz FUZZTIME=10m
+
+# Needs the vulnerability database on the network, so it is apart from check.
+vuln:
+	@$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./... || { echo "make vuln: did NOT run or found something: see above" >&2; exit 1; }
