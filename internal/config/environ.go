@@ -1,0 +1,99 @@
+package config
+
+import (
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// A System is what tacit takes from the machine: the environment, the user
+// and the folders. Everything else is given one, so that tests can make one
+// up; only [OS] reads the real thing.
+type System struct {
+	Environ    []string // all variables, for a child
+	UID        int      // -1 where there is none (Windows)
+	GID        int
+	Login      string
+	Dir        string // the working folder
+	Home       string
+	ConfigHome string // $XDG_CONFIG_HOME
+	DataHome   string // $XDG_DATA_HOME
+	StateHome  string // $XDG_STATE_HOME
+	RuntimeDir string // $XDG_RUNTIME_DIR; empty if there is none
+	lookup     func(string) (string, bool)
+}
+
+// OS reads the System of this process. It is the only reader of the
+// environment.
+func OS() (System, error) {
+	s := System{Environ: os.Environ(), UID: os.Getuid(), GID: os.Getgid(), lookup: os.LookupEnv}
+	var err error
+	if s.Dir, err = os.Getwd(); err != nil {
+		return s, secret.Errorf(secret.Unavailable, "", "the working folder cannot be found: %s", err)
+	}
+	u, err := user.Current()
+	switch {
+	case err == nil:
+		// The login name comes from the system's accounts, never from $USER.
+		s.Login, s.Home = u.Username, u.HomeDir
+	case s.UID >= 0:
+		s.Login = strconv.Itoa(s.UID)
+	default:
+		return s, secret.Errorf(secret.Unavailable, "", "the user of this process cannot be found: %s", err)
+	}
+	return s.withFolders(), nil
+}
+
+// NewSystem makes a System up: for tests and for programs with folders of
+// their own. vars replace the environment.
+func NewSystem(dir, home, login string, vars map[string]string) System {
+	s := System{UID: os.Getuid(), GID: os.Getgid(), Login: login, Dir: dir, Home: home}
+	for k, v := range vars {
+		s.Environ = append(s.Environ, k+"="+v)
+	}
+	s.lookup = func(k string) (string, bool) { v, ok := vars[k]; return v, ok }
+	return s.withFolders()
+}
+
+func (s System) withFolders() System {
+	if h := s.Var("HOME"); filepath.IsAbs(h) {
+		s.Home = h
+	}
+	folder := func(name string, otherwise ...string) string {
+		// The standard says that a relative path is to be ignored.
+		if v := s.Var(name); filepath.IsAbs(v) {
+			return filepath.Clean(v)
+		}
+		if s.Home == "" {
+			return ""
+		}
+		return filepath.Join(append([]string{s.Home}, otherwise...)...)
+	}
+	s.ConfigHome = folder("XDG_CONFIG_HOME", ".config")
+	s.DataHome = folder("XDG_DATA_HOME", ".local", "share")
+	s.StateHome = folder("XDG_STATE_HOME", ".local", "state")
+	if v := s.Var("XDG_RUNTIME_DIR"); filepath.IsAbs(v) {
+		s.RuntimeDir = filepath.Clean(v)
+	}
+	return s
+}
+
+// Var returns a variable; empty if it is not set.
+func (s System) Var(name string) string {
+	v, _ := s.lookup(name)
+	return v
+}
+
+// User returns the principal of the operating system's user.
+func (s System) User() secret.Principal { return secret.Principal(secret.User + ":" + s.Login) }
+
+func (s System) configDir() string         { return filepath.Join(s.ConfigHome, "tacit") }
+func (s System) dataDir() string           { return filepath.Join(s.DataHome, "tacit") }
+func (s System) storeDir(id string) string { return filepath.Join(s.dataDir(), id) }
+func (s System) keyFile(id string) string  { return filepath.Join(s.configDir(), "keys", id+".key") }
+func (s System) auditDir(id string) string {
+	return filepath.Join(s.StateHome, "tacit", id, "audit")
+}

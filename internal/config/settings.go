@@ -1,0 +1,35 @@
+package config
+
+// A Setting is one thing that can be set, and from where. The documents, the
+// flags and a test that walks the list are made from it.
+type Setting struct {
+	Name    string // in the user's config.toml; empty if it does not stand there
+	Var     string // environment variable; empty if none
+	Flag    string // flag of the commands; empty if none
+	Weakens bool   // it can weaken something: the user's own file is the only place
+	Doc     string
+}
+
+// Environment variables that tacit reads.
+const (
+	VarDir    = "TACIT_DIR"
+	VarEnv    = "TACIT_ENV"
+	VarReason = "TACIT_REASON"
+	VarStatus = "TACIT_RUN_STATUS"
+)
+
+// Settings lists every setting besides those of tacit.toml.
+func Settings() []Setting {
+	return []Setting{
+		{Var: VarDir, Flag: "dir", Doc: "the folder to begin in, instead of the working folder"},
+		{Var: VarEnv, Flag: "environment", Doc: "the environment that is meant when a reference names none"},
+		{Var: VarReason, Flag: "reason", Doc: "why, in your own words, for the audit log"},
+		{Var: VarStatus, Doc: "a file that tacit run writes its outcome to"},
+		{Name: "owners", Weakens: true, Doc: "uids whose project files are read as your own"},
+		{Name: "audit.dir", Weakens: true, Doc: "the folder of the audit log"},
+		{Name: "audit.sink", Weakens: true, Doc: "stderr or unix:/path: send records there instead of keeping them in files"},
+		{Name: "unlock.identities", Weakens: true, Doc: "age identity files and SSH key files that unlock stores"},
+		{Name: "unlock.credential", Weakens: true, Doc: "the systemd credential that unlocks stores"},
+		{Name: "unlock.command", Weakens: true, Doc: "a command that prints the key of a store"},
+	}
+}

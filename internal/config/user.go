@@ -1,0 +1,63 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// UserFileName is the user's own settings, in $XDG_CONFIG_HOME/tacit. Only
+// here can a setting weaken security, because no repository can write it.
+const UserFileName = "config.toml"
+
+// User is what the user's own settings may say.
+type User struct {
+	Owners []int      `toml:"owners"` // uids whose project files are read as one's own
+	Audit  UserAudit  `toml:"audit"`
+	Unlock UserUnlock `toml:"unlock"`
+}
+
+// UserAudit says where audit records go.
+type UserAudit struct {
+	Dir  string `toml:"dir"`  // instead of $XDG_STATE_HOME/tacit
+	Sink string `toml:"sink"` // instead of files: "stderr" or "unix:/path/of/a/socket"
+}
+
+// UserUnlock says what may unlock a store besides a key file and the keyring.
+type UserUnlock struct {
+	Identities []string `toml:"identities"` // age identity files and SSH key files
+	Credential string   `toml:"credential"` // the name of a systemd credential
+	Command    []string `toml:"command"`    // prints the key; run without a shell
+}
+
+// readUser reads the user's settings; there need be none.
+func readUser(s System) (User, error) {
+	var u User
+	path := filepath.Join(s.configDir(), UserFileName)
+	text, err := readOwned(path, owners{uid: s.UID, gid: s.GID}, MaxFileBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return u, nil
+	}
+	if err != nil {
+		return u, err
+	}
+	if err := decodeTOML(path, text, &u); err != nil {
+		return User{}, err
+	}
+	return u, u.check(path)
+}
+
+func (u *User) check(path string) error {
+	switch sink := u.Audit.Sink; {
+	case sink == "", sink == "stderr", strings.HasPrefix(sink, "unix:/"):
+	default:
+		return secret.Errorf(secret.Invalid, "", "%s: audit.sink is neither \"stderr\" nor \"unix:/path\"", path)
+	}
+	if u.Audit.Dir != "" && !filepath.IsAbs(u.Audit.Dir) {
+		return secret.Errorf(secret.Invalid, "", "%s: audit.dir is no absolute path", path)
+	}
+	return nil
+}
