@@ -117,6 +117,15 @@ func (t *Template) Refs() []secret.Ref {
 	return out
 }
 
+// in gives the references that name no environment this one.
+func (t *Template) in(env string) {
+	for _, p := range t.parts {
+		if p.ref != nil && p.ref.Env == "" {
+			p.ref.Env = env
+		}
+	}
+}
+
 // Variables returns the other declared secrets that t is made of, in order.
 func (t *Template) Variables() []string {
 	var out []string

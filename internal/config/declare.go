@@ -191,15 +191,27 @@ func (p *Project) Declarations(env string) ([]Declaration, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d.Ref.Env != "" && !p.has(d.Ref.Env) {
-			return nil, secret.Errorf(secret.Invalid, "", "secrets.%s.ref names no declared environment", v)
+		if err := p.knows(d); err != nil {
+			return nil, err
 		}
 		out = append(out, d)
 	}
 	return out, checkCircles(out)
 }
 
-func (p *Project) has(env string) bool { _, ok := p.envs[env]; return ok }
+// knows refuses a declaration of a secret in an environment that there is not.
+func (p *Project) knows(d Declaration) error {
+	refs := []secret.Ref{d.Ref}
+	if d.Compose != nil {
+		refs = d.Compose.Refs()
+	}
+	for _, r := range refs {
+		if _, ok := p.envs[r.Env]; !ok && r.Env != "" {
+			return secret.Errorf(secret.Invalid, "", "secrets.%s: %s names no declared environment", d.Var, r)
+		}
+	}
+	return nil
+}
 
 func declaration(env, variable string, s Secret) (Declaration, error) {
 	d := Declaration{
@@ -212,7 +224,9 @@ func declaration(env, variable string, s Secret) (Declaration, error) {
 		d.Ref, err = secret.ParseRef(*s.Ref)
 		d.Ref.Env = cmp.Or(d.Ref.Env, env)
 	case s.Compose != nil:
-		d.Compose, err = ParseTemplate(*s.Compose)
+		if d.Compose, err = ParseTemplate(*s.Compose); err == nil {
+			d.Compose.in(env)
+		}
 	case s.Default == nil:
 		err = secret.Errorf(secret.Invalid, "", "secrets.%s has neither ref nor compose nor default", variable)
 	}
