@@ -1,0 +1,36 @@
+//go:build agessh
+
+package seal
+
+import (
+	"errors"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// sshRecipient reads a line of an SSH public key.
+func sshRecipient(s string) (age.Recipient, error) {
+	r, err := agessh.ParseRecipient(s)
+	if err != nil {
+		return nil, secret.Errorf(secret.Invalid, "", "not an SSH public key that can be used (ssh-ed25519 or ssh-rsa)")
+	}
+	return r, nil
+}
+
+// sshIdentity reads an SSH private key. The passphrase of an encrypted one is
+// asked for only when age finds that it is the right key.
+func sshIdentity(b []byte, path string, ask func() ([]byte, error)) (age.Identity, error) {
+	var id age.Identity
+	id, err := agessh.ParseIdentity(b)
+	if missing, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok && missing.PublicKey != nil && ask != nil {
+		id, err = agessh.NewEncryptedSSHIdentity(missing.PublicKey, b, ask)
+	}
+	if err != nil {
+		return nil, secret.Errorf(secret.Invalid, "", "%s: is not an SSH key that can be used (ssh-ed25519 or ssh-rsa)", path)
+	}
+	return id, nil
+}
