@@ -1,0 +1,70 @@
+package seal
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// A Rekeyed is what [Unlocker.Rekey] prepared.
+type Rekeyed struct {
+	Slots   Slots  // to be stored in place of the old ones, in the transaction that rewraps the data keys
+	Dropped []Slot // those that could not be made anew, to be told to the user
+	Retired []Slot // the old ones: Discard them after the transaction
+}
+
+// Rekey makes slots for a new key in place of the old key's. When it returns,
+// key files and keyring entries are durable beside the old ones, and the store
+// opens as before; so a process killed at any step leaves a store that opens
+// with the old key or the new one:
+//
+//	r, err := u.Rekey(ctx, storeID, slots, oldKey, newKey) // prepare
+//	…one transaction: rewrap, store r.Slots…                // if it fails: u.Discard(ctx, r.Slots...)
+//	err = u.Discard(ctx, r.Retired...)                      // finish
+//
+// Key files and keyring entries are new; age and SSH slots are made anew for
+// the public key that they name. A command, credential or passphrase must be at
+// hand and open the old slot; else the slot is dropped. If none would be left,
+// or somebody typed a wrong passphrase, there is an error and nothing changed.
+func (u *Unlocker) Rekey(ctx context.Context, storeID string, slots Slots, oldKey, newKey *Key) (Rekeyed, error) {
+	var r Rekeyed
+	a := attempt{Unlocker: u, storeID: storeID}
+	for i := range slots {
+		t, err := a.remake(ctx, &slots[i], oldKey, newKey)
+		if err != nil && (a.wrong || errors.Is(err, secret.Corrupt) || ctx.Err() != nil) {
+			return Rekeyed{}, first(err, u.Discard(context.WithoutCancel(ctx), r.Slots...))
+		}
+		if err != nil {
+			r.Dropped = append(r.Dropped, slots[i])
+		} else {
+			r.Slots = append(r.Slots, t)
+		}
+		r.Retired = append(r.Retired, slots[i])
+	}
+	if len(r.Slots) == 0 {
+		return Rekeyed{}, secret.Errorf(secret.Unauthenticated, "", "no key slot can be made anew here, and nobody could open the store\n  tacit store key add")
+	}
+	return r, nil
+}
+
+// remake makes one slot again for the new key.
+func (a *attempt) remake(ctx context.Context, old *Slot, oldKey, newKey *Key) (Slot, error) {
+	m := Method{Kind: old.Kind, Label: old.Label, Recipient: old.Recipient, Credential: old.Name}
+	switch old.Kind {
+	case Passphrase, Command, Credential:
+		k, err := a.try(ctx, old)
+		if err == nil && !k.Equal(oldKey) {
+			err = secret.Errorf(secret.Corrupt, "", "key slot %s holds another key", old.ID)
+		}
+		if err != nil {
+			return Slot{}, err
+		}
+		m.Passphrase = secret.Binary(a.pass)
+	case KeyFile, InKeyring, Age, SSH:
+		if err := old.intact(); err != nil {
+			return Slot{}, err
+		}
+	}
+	return a.NewSlot(ctx, a.storeID, newKey, m)
+}
