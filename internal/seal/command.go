@@ -16,16 +16,17 @@ const (
 	afterKill   = time.Second // for pipes that a grandchild keeps open
 )
 
-// bounded keeps what a command prints, and fails when it is too much.
-type bounded struct{ bytes.Buffer }
+// bounded keeps what a command prints, and fails when it is too much. The
+// buffer is not embedded: its ReadFrom would go round the bound.
+type bounded struct{ kept bytes.Buffer }
 
 var errTooMuch = errors.New("more than 64 KiB")
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxFile {
+	if b.kept.Len()+len(p) > maxFile {
 		return 0, errTooMuch
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }
 
 // command runs the user's unlock command, without a shell, and returns what it
@@ -55,7 +56,7 @@ func (u *Unlocker) command(ctx context.Context) ([]byte, error) {
 	case err != nil:
 		return nil, secret.Errorf(secret.Unavailable, "", "unlock command %s: %s", name, reason(err))
 	}
-	return secretOf(out.Bytes(), "unlock command "+name)
+	return secretOf(out.kept.Bytes(), "unlock command "+name)
 }
 
 // withoutOwn drops tacit's own variables: an unlock variable never reaches a

@@ -61,12 +61,14 @@ func readKeyFile(path string) ([]byte, error) {
 	defer clear(b)
 	text, ok := bytes.CutPrefix(b, []byte(keyFilePrefix))
 	text, end := bytes.CutSuffix(text, []byte("\n"))
-	key := make([]byte, KeyBytes+1)
-	n, err := base64.RawURLEncoding.Strict().Decode(key[:min(len(key), base64.RawURLEncoding.DecodedLen(len(text)))], text)
-	if !ok || !end || len(b) != keyFileBytes || err != nil || n != KeyBytes {
-		return nil, secret.Errorf(secret.Corrupt, "", "%s: is not a key file of tacit, or damaged", path)
+	// The length first: the decoder needs room for all of it.
+	if ok && end && len(b) == keyFileBytes {
+		key, err := base64.RawURLEncoding.Strict().AppendDecode(nil, text)
+		if err == nil && len(key) == KeyBytes {
+			return key, nil
+		}
 	}
-	return key[:n], nil
+	return nil, secret.Errorf(secret.Corrupt, "", "%s: is not a key file of tacit, or damaged", path)
 }
 
 // readPrivate reads a file of this user's that nobody else can read, up to

@@ -24,13 +24,28 @@ func sshRecipient(s string) (age.Recipient, error) {
 // sshIdentity reads an SSH private key. The passphrase of an encrypted one is
 // asked for only when age finds that it is the right key.
 func sshIdentity(b []byte, path string, ask func() ([]byte, error)) (age.Identity, error) {
-	var id age.Identity
 	id, err := agessh.ParseIdentity(b)
 	if missing, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok && missing.PublicKey != nil && ask != nil {
-		id, err = agessh.NewEncryptedSSHIdentity(missing.PublicKey, b, ask)
+		var locked *agessh.EncryptedSSHIdentity
+		locked, err = agessh.NewEncryptedSSHIdentity(missing.PublicKey, b, ask)
+		id = sshLocked{locked, path}
 	}
 	if err != nil {
 		return nil, secret.Errorf(secret.Invalid, "", "%s: is not an SSH key that can be used (ssh-ed25519 or ssh-rsa)", path)
 	}
 	return id, nil
+}
+
+// sshLocked gives a kind to what goes wrong with the passphrase; agessh flattens it.
+type sshLocked struct {
+	*agessh.EncryptedSSHIdentity
+	path string
+}
+
+func (s sshLocked) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	key, err := s.EncryptedSSHIdentity.Unwrap(stanzas)
+	if err != nil && !errors.Is(err, age.ErrIncorrectIdentity) {
+		return nil, secret.Errorf(secret.Unauthenticated, "", "%s: does not open: %s", s.path, err)
+	}
+	return key, err
 }
