@@ -15,7 +15,7 @@ import (
 
 func openNoFollow(path string) (*os.File, error) {
 	// O_NONBLOCK: a named pipe must not make tacit wait.
-	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0) //nolint:gosec // the user's settings name it
 }
 
 // checkPrivate refuses a file that another user owns or can read.
@@ -35,7 +35,7 @@ func checkPrivate(path string, info fs.FileInfo) error {
 
 // syncDir makes a new or removed name in a folder durable.
 func syncDir(path string) error {
-	d, err := os.Open(path)
+	d, err := os.Open(path) //nolint:gosec // the folder of the key files
 	if err != nil {
 		return err
 	}

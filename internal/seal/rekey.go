@@ -26,26 +26,33 @@ type Rekeyed struct {
 // Key files and keyring entries are new; age and SSH slots are made anew for
 // the public key that they name. A command, credential or passphrase must be at
 // hand and open the old slot; else the slot is dropped. If none would be left,
-// or somebody typed a wrong passphrase, there is an error and nothing changed.
+// somebody typed a wrong passphrase, a slot is damaged or a new one cannot be
+// written, there is an error and nothing changed.
 func (u *Unlocker) Rekey(ctx context.Context, storeID string, slots Slots, oldKey, newKey *Key) (Rekeyed, error) {
 	var r Rekeyed
 	a := attempt{Unlocker: u, storeID: storeID}
-	for i := range slots {
-		t, err := a.remake(ctx, &slots[i], oldKey, newKey)
-		if err != nil && (a.wrong || errors.Is(err, secret.Corrupt) || ctx.Err() != nil) {
-			return Rekeyed{}, first(err, u.Discard(context.WithoutCancel(ctx), r.Slots...))
-		}
-		if err != nil {
-			r.Dropped = append(r.Dropped, slots[i])
-		} else {
+	for _, old := range slots {
+		t, err := a.remake(ctx, &old, oldKey, newKey)
+		switch {
+		case err == nil:
 			r.Slots = append(r.Slots, t)
+		case a.wrong || ctx.Err() != nil || !notAtHand(err):
+			return Rekeyed{}, first(err, u.Discard(context.WithoutCancel(ctx), r.Slots...))
+		default:
+			r.Dropped = append(r.Dropped, old)
 		}
-		r.Retired = append(r.Retired, slots[i])
+		r.Retired = append(r.Retired, old)
 	}
 	if len(r.Slots) == 0 {
 		return Rekeyed{}, secret.Errorf(secret.Unauthenticated, "", "no key slot can be made anew here, and nobody could open the store\n  tacit store key add")
 	}
 	return r, nil
+}
+
+// notAtHand tells a slot whose secret this machine does not have from one that
+// it failed to make: a full disk must not cost a slot.
+func notAtHand(err error) bool {
+	return errors.Is(err, secret.NotFound) || errors.Is(err, secret.Unauthenticated) || errors.Is(err, secret.Unsupported)
 }
 
 // remake makes one slot again for the new key.

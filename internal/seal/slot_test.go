@@ -185,6 +185,16 @@ func TestRekeyAsksForThePassphrase(t *testing.T) {
 	wantKind(t, err, secret.Unauthenticated) // nothing would be left
 }
 
+func TestRekeyOnAFailingDiskDropsNothing(t *testing.T) {
+	oldKey, newKey := newTestKey(t), newTestKey(t)
+	u := testUnlocker(t)
+	_, recipient := newAge(t)
+	s := Slots{mustSlot(t, u, oldKey, Method{Kind: Age, Recipient: recipient}), mustSlot(t, u, oldKey, Method{Kind: KeyFile})}
+	u.KeyDir = filepath.Join(writeFile(t, "file", "", 0o600), "no-folder")
+	_, err := u.Rekey(t.Context(), testStore, s, oldKey, newKey)
+	wantKind(t, err, secret.Unavailable)
+}
+
 func TestSweep(t *testing.T) {
 	u, k := testUnlocker(t), newTestKey(t)
 	keep, lost := mustSlot(t, u, k, Method{Kind: KeyFile}), mustSlot(t, u, k, Method{Kind: KeyFile})
