@@ -110,11 +110,15 @@ func readBounded(path string, r io.Reader) ([]byte, error) {
 // where the file system writes in place. A missing one is no error.
 func removeKeyFile(dir, name string) error {
 	path := filepath.Join(dir, name)
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil {
+	if err == nil && info.Mode().IsRegular() { // what a link points at is not ours
+		var f *os.File
+		if f, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil { //nolint:gosec // the folder of the key files
+			return secret.Errorf(secret.Unavailable, "", "key file %s cannot be overwritten: %s", path, reason(err))
+		}
 		_, err = f.Write(make([]byte, keyFileBytes))
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
