@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cedar-policy/cedar-go"
 	grantast "github.com/cedar-policy/cedar-go/ast"
@@ -135,7 +136,7 @@ func (g Grant) conditions(p *grantast.Policy) (*grantast.Policy, error) {
 	if len(g.Hosts) > 0 {
 		var lower []string
 		for _, h := range g.Hosts {
-			if h == "" || strings.ContainsAny(h, "*/ :") {
+			if h == "" || strings.ContainsAny(h, "*/ :") || !utf8.ValidString(h) {
 				return nil, secret.Errorf(secret.Invalid, "", "%q is no host: write api.example.com", h)
 			}
 			lower = append(lower, strings.ToLower(h))
@@ -146,19 +147,19 @@ func (g Grant) conditions(p *grantast.Policy) (*grantast.Policy, error) {
 		all = append(all, oneOf(context("method"), g.Methods))
 	}
 	if len(g.Paths) > 0 {
-		var any grantast.Node
+		var either grantast.Node
 		for i, pattern := range g.Paths {
 			like, err := pathPattern(pattern)
 			if err != nil {
 				return nil, err
 			}
-			n := context("path").Like(like)
-			if any = n; i > 0 {
-				any = all[len(all)-1].Or(n)
-				all = all[:len(all)-1]
+			if n := context("path").Like(like); i == 0 {
+				either = n
+			} else {
+				either = either.Or(n)
 			}
-			all = append(all, any)
 		}
+		all = append(all, either)
 	}
 	if !g.Until.IsZero() {
 		all = append(all, context("time").LessThan(grantast.DatetimeExtensionCall(grantast.String(g.Until.UTC().Format("2006-01-02T15:04:05Z")))))

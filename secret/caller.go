@@ -1,6 +1,9 @@
 package secret
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // A Caller is who asks, and how that is known. Every call of the Broker names
 // its Caller; the zero Caller is denied.
@@ -25,7 +28,8 @@ const (
 )
 
 // Split returns the kind and the identity of p; ok is false if p has not the
-// form kind:identity with a known kind and an identity that can be printed.
+// form kind:identity with a known kind and an identity of at most 256 bytes
+// that can be printed.
 func (p Principal) Split() (kind, id string, ok bool) {
 	kind, id, ok = strings.Cut(string(p), ":")
 	switch kind {
@@ -33,7 +37,7 @@ func (p Principal) Split() (kind, id string, ok bool) {
 	default:
 		return "", "", false
 	}
-	if !ok || id == "" || len(id) > 256 || strings.ContainsFunc(id, invisible) {
+	if !ok || id == "" || len(id) > 256 || !utf8.ValidString(id) || strings.ContainsFunc(id, invisible) {
 		return "", "", false
 	}
 	return kind, id, true
