@@ -1,0 +1,127 @@
+// Package identity says who asks: the operating system's user, lowered to an
+// agent where a mark shows one.
+//
+// A mark is a variable of the environment, or an ancestor process that is a
+// live tacit session. Marks only ever lower: they take rights away and give
+// none, so anyone may set them. That they are absent proves nothing: a hostile
+// process of the same user can remove every one. The package authenticates
+// nobody; how a principal is known stands in each audit record.
+package identity
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// The variables that mark an agent.
+const (
+	VarSession     = "TACIT_SESSION"             // agent:NAME/SESSION, set by tacit itself
+	VarClaude      = "CLAUDECODE"                // set by Claude Code for what it runs
+	VarClaudeChild = "CLAUDE_CODE_CHILD_SESSION" // set for what its sub-agents run
+)
+
+// The agents that marks stand for.
+const (
+	claudeCode = secret.Principal("agent:claude-code")
+	unknown    = secret.Principal("agent:unknown")
+)
+
+// Inputs are what the machine tells about the caller.
+type Inputs struct {
+	Login     string              // from the system's accounts, never from a variable
+	Env       func(string) string // the environment
+	Ancestors func() []Process    // of this process, nearest first; nil: not known
+	Sessions  []Session           // the live tacit sessions
+}
+
+// A Process is told from another one of the same number by when it started.
+type Process struct {
+	PID   int
+	Start uint64 // in the system's own units
+}
+
+// A Session is an agent's session that tacit started.
+type Session struct {
+	Process
+	Principal secret.Principal
+	ID        string
+}
+
+// Local returns the caller of a command.
+func Local(in Inputs) secret.Caller {
+	if text := in.Env(VarSession); text != "" {
+		return ParseSession(text)
+	}
+	if in.Env(VarClaude) != "" || in.Env(VarClaudeChild) != "" {
+		return secret.Caller{Principal: claudeCode, How: secret.ByMark}
+	}
+	if s, ok := in.session(); ok {
+		return secret.Caller{Principal: s.Principal, How: secret.ByMark, Session: s.ID}
+	}
+	return secret.Caller{Principal: secret.Principal(secret.User + ":" + in.Login), How: secret.ByUID}
+}
+
+// session returns the live session among the ancestors, if there is one.
+func (in *Inputs) session() (Session, bool) {
+	if in.Ancestors == nil || len(in.Sessions) == 0 {
+		return Session{}, false
+	}
+	for _, p := range in.Ancestors() {
+		for _, s := range in.Sessions {
+			if s.Process == p {
+				if !s.Principal.IsAgent() {
+					s.Principal = unknown
+				}
+				return s, true
+			}
+		}
+	}
+	return Session{}, false
+}
+
+// ParseSession reads the value of [VarSession]: agent:NAME/SESSION, or
+// agent:NAME/SESSION/SUBAGENT. What cannot be read still marks an agent, and
+// never a user.
+func ParseSession(text string) secret.Caller {
+	c := secret.Caller{Principal: unknown, How: secret.ByMark}
+	parts := strings.SplitN(text, "/", 3)
+	p := secret.Principal(parts[0])
+	if _, _, ok := p.Split(); !ok || !p.IsAgent() {
+		return c
+	}
+	c.Principal = p
+	for i, to := range []*string{&c.Session, &c.Agent} {
+		if len(parts) > i+1 && isID(parts[i+1]) {
+			*to = parts[i+1]
+		}
+	}
+	return c
+}
+
+// FormatSession writes what [ParseSession] reads.
+func FormatSession(c secret.Caller) string {
+	s := string(c.Principal) + "/" + c.Session
+	if c.Agent != "" {
+		s += "/" + c.Agent
+	}
+	return s
+}
+
+func isID(s string) bool {
+	return s != "" && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' })
+}
+
+// KnownAgent tells whether a program is an agent that people run, by the name
+// of its file, and as which principal's name it is known.
+func KnownAgent(argv0 string) (name string, ok bool) {
+	switch base := strings.TrimSuffix(filepath.Base(argv0), ".exe"); base {
+	case "claude":
+		return "claude-code", true
+	case "codex", "gemini", "aider", "goose", "amp", "opencode", "cursor-agent", "copilot":
+		return base, true
+	default:
+		return "", false
+	}
+}
