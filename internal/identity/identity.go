@@ -20,6 +20,8 @@ const (
 	VarSession     = "TACIT_SESSION"             // agent:NAME/SESSION, set by tacit itself
 	VarClaude      = "CLAUDECODE"                // set by Claude Code for what it runs
 	VarClaudeChild = "CLAUDE_CODE_CHILD_SESSION" // set for what its sub-agents run
+	// VarClaudeSession is no mark by itself; it names the session in records.
+	VarClaudeSession = "CLAUDE_CODE_SESSION_ID"
 )
 
 // The agents that marks stand for.
@@ -55,7 +57,11 @@ func Local(in Inputs) secret.Caller {
 		return ParseSession(text)
 	}
 	if in.Env(VarClaude) != "" || in.Env(VarClaudeChild) != "" {
-		return secret.Caller{Principal: claudeCode, How: secret.ByMark}
+		c := secret.Caller{Principal: claudeCode, How: secret.ByMark}
+		if id := in.Env(VarClaudeSession); isID(id) {
+			c.Session = id
+		}
+		return c
 	}
 	if s, ok := in.session(); ok {
 		return secret.Caller{Principal: s.Principal, How: secret.ByMark, Session: s.ID}
@@ -71,7 +77,7 @@ func (in *Inputs) session() (Session, bool) {
 	for _, p := range in.Ancestors() {
 		for _, s := range in.Sessions {
 			if s.Process == p {
-				if !s.Principal.IsAgent() {
+				if _, _, ok := s.Principal.Split(); !ok || !s.Principal.IsAgent() {
 					s.Principal = unknown
 				}
 				return s, true
