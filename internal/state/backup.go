@@ -1,0 +1,151 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// Backup writes the store, as it is at one moment, to w: a database file
+// without deleted rows, sealed like the store and of no use without its key.
+// It is made beside the store first.
+func (d *DB) Backup(ctx context.Context, w io.Writer) error {
+	if d.path == memory {
+		return secret.Errorf(secret.Unsupported, "", "a store in memory has no backup")
+	}
+	temp := d.path + ".backup-" + NewStoreID()[:8]
+	if err := makeFile(temp); err != nil {
+		return err
+	}
+	err := d.copyTo(ctx, temp)
+	if err == nil {
+		err = send(temp, w)
+	}
+	return firstError(err, remove(temp))
+}
+
+// copyTo uses a connection of its own: VACUUM INTO runs outside transactions.
+func (d *DB) copyTo(ctx context.Context, temp string) error {
+	c, err := d.dialFile(ctx)
+	if err != nil {
+		return err
+	}
+	return firstError(c.exec("VACUUM INTO ?", temp), c.close())
+}
+
+func send(path string, w io.Writer) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return classify(path, err)
+	}
+	_, err = io.Copy(w, f)
+	return classify(path, errors.Join(err, f.Close()))
+}
+
+// Restore puts a backup in the place of the store at path, or where there is
+// none. The backup is checked whole and begins a new epoch, under generations
+// higher than seen: what the audit log, or the store that is replaced, knew.
+// A store that another process has open is Unavailable; the replaced one is
+// kept beside the new one, its path with ".replaced" added.
+func Restore(ctx context.Context, path string, r io.Reader, seen uint64, opts *Options) error {
+	if err := makeFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	temp := path + ".new-" + NewStoreID()[:8]
+	if err := makeFile(temp); err != nil {
+		return err
+	}
+	err := receive(ctx, temp, r, seen, opts)
+	if err == nil {
+		err = setAside(ctx, path)
+	}
+	if err == nil {
+		err = publish(temp, path)
+	}
+	if err != nil {
+		return firstError(err, remove(temp))
+	}
+	return nil
+}
+
+// receive writes a backup to a file and makes a sound store of it.
+func receive(ctx context.Context, temp string, r io.Reader, seen uint64, opts *Options) error {
+	f, err := os.OpenFile(temp, os.O_WRONLY, 0o600)
+	if err != nil {
+		return classify(temp, err)
+	}
+	_, err = io.Copy(f, r)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return classify(temp, err)
+	}
+	d, err := Open(ctx, temp, opts)
+	if err != nil {
+		return err
+	}
+	if _, err = d.Check(ctx); err == nil {
+		err = d.AcceptRollback(ctx, seen, LogHead{})
+	}
+	return firstError(err, d.Close())
+}
+
+// setAside moves a store away. Switching it out of WAL mode needs it alone and
+// empties the write-ahead log, which must never meet the new file.
+func setAside(ctx context.Context, path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return moveSides(path)
+	}
+	if err := checkPath(path); err != nil {
+		return err
+	}
+	err := settle(ctx, path)
+	if err != nil && !errors.Is(err, secret.Corrupt) {
+		return err
+	}
+	old := path + ".replaced"
+	if err := os.Rename(path, old); err != nil {
+		return classify(path, err)
+	}
+	return moveSides(path)
+}
+
+func settle(ctx context.Context, path string) error {
+	c, err := dial(ctx, path)
+	if err != nil {
+		return err
+	}
+	var mode string
+	_, err = c.get("PRAGMA journal_mode = DELETE", nil, &mode)
+	if err == nil && mode != "delete" {
+		err = secret.Errorf(secret.Unavailable, "", "%s: another process has the store open; end it first", path)
+	}
+	return firstError(err, c.close())
+}
+
+// moveSides moves what a damaged store has left beside it.
+func moveSides(path string) error {
+	for _, suffix := range []string{"-wal", "-shm"} {
+		err := os.Rename(path+suffix, path+".replaced"+suffix)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return classify(path, err)
+		}
+	}
+	return syncPath(filepath.Dir(path))
+}
+
+// AcceptRollback begins a new epoch: the store is taken as it is, with a
+// generation higher than both its own and seen, the highest that the audit log
+// names. head is what is remembered of the log from now on.
+func (d *DB) AcceptRollback(ctx context.Context, seen uint64, head LogHead) error {
+	return d.alone(ctx, func(_ *conn, _ *snapshot, b *batch) error {
+		b.renew = func(s *stateRow) {
+			s.Epoch++
+			s.Generation = max(s.Generation, seen+1)
+			s.Log = head
+		}
+		return nil
+	})
+}

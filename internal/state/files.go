@@ -1,0 +1,110 @@
+package state
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// classifyFile gives an error of the file system its kind.
+func classifyFile(path string, err error) error {
+	kind, text := secret.Unavailable, "the store cannot be used now"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		kind, text = secret.NotFound, "there is no store\n  tacit init"
+	case errors.Is(err, fs.ErrExist):
+		kind, text = secret.Conflict, "there is a file already"
+	case errors.Is(err, fs.ErrPermission), readOnly(err):
+		kind, text = secret.Denied, "the store's file or folder cannot be written"
+	case diskFull(err):
+		text = "the disk is full"
+	}
+	return &secret.Error{Kind: kind, Text: path + ": " + text, Err: err}
+}
+
+// checkPath refuses files that others own or may change, and file systems on
+// which SQLite's locks and shared memory do not hold.
+func checkPath(path string) error {
+	if !filepath.IsAbs(path) {
+		return secret.Errorf(secret.Invalid, "", "%s: the store's path must be absolute", path)
+	}
+	if err := checkFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	for i, p := range append([]string{path}, sidesOf(path)...) {
+		info, err := os.Lstat(p)
+		if i > 0 && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return classify(p, err)
+		}
+		if !info.Mode().IsRegular() {
+			return secret.Errorf(secret.Denied, "", "%s: not a plain file, and no store", p)
+		}
+		if err := checkOwner(p, info, 0o077); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sidesOf are the files that SQLite keeps beside the store's.
+func sidesOf(path string) []string { return []string{path + "-wal", path + "-shm"} }
+
+func checkFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return classify(dir, err)
+	}
+	if !info.IsDir() {
+		return secret.Errorf(secret.Invalid, "", "%s: not a folder", dir)
+	}
+	if err := checkOwner(dir, info, 0o022); err != nil {
+		return err
+	}
+	return checkNetwork(dir)
+}
+
+// makeFolder makes the store's folder for its owner alone.
+func makeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return classify(dir, err)
+	}
+	return checkFolder(dir)
+}
+
+// makeFile makes an empty file that only its owner can read, before SQLite
+// would; the files beside it take its mode, whatever the umask.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return classify(path, err)
+	}
+	return classify(path, errors.Join(f.Chmod(0o600), f.Close()))
+}
+
+// syncPath makes a file or a folder's entries durable. It must not be used on
+// a database that this process has open: closing it would drop SQLite's locks.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return classify(path, err)
+	}
+	return classify(path, errors.Join(f.Sync(), f.Close()))
+}
+
+func errNetwork(dir, name string) error {
+	return secret.Errorf(secret.Unsupported, "", "%s: lies on %s, where locks and shared memory do not hold\n  choose a local folder: XDG_DATA_HOME", dir, name)
+}
+
+func remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return classify(path, err)
+}

@@ -1,0 +1,215 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/tacit-secrets/tacit/secret"
+	"modernc.org/sqlite"
+)
+
+const (
+	applicationID = 0x74616369 // "taci"
+	userVersion   = 1
+)
+
+// schema is the whole of it, as SQLite keeps it: a file with any other object
+// in it, a trigger above all, is refused.
+func schema() []string {
+	return []string{
+		"CREATE TABLE header (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL) STRICT",
+		"CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), sealed BLOB NOT NULL) STRICT",
+		"CREATE TABLE row (key BLOB PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
+		"CREATE TABLE value (key BLOB PRIMARY KEY, wrapped BLOB NOT NULL, sealed BLOB NOT NULL) STRICT",
+	}
+}
+
+// schemaText is what sqlite_schema says of a file that holds our schema and
+// nothing else.
+func schemaText() string {
+	var b strings.Builder
+	for _, s := range schema() {
+		name := strings.Fields(s)[2]
+		b.WriteString("table|" + name + "|" + name + "|" + s + "\n")
+	}
+	b.WriteString("index|sqlite_autoindex_value_1|value|\n")
+	return b.String()
+}
+
+// A conn is one SQLite connection with its prepared statements; it is used by
+// one goroutine at a time.
+type conn struct {
+	path  string
+	db    *sql.DB
+	c     *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+// memory is the path of a store that lies in memory.
+const memory = ":memory:"
+
+// dial opens a connection, of which SQLite believes nothing that the file says
+// about functions, and checks nothing yet.
+func dial(ctx context.Context, path string, pragmas ...string) (*conn, error) {
+	connector, err := sqlite.NewConnector(dsn(path))
+	if err != nil {
+		return nil, classify(path, err)
+	}
+	c := &conn{path: path, db: sql.OpenDB(connector), stmts: map[string]*sql.Stmt{}}
+	c.db.SetMaxOpenConns(1)
+	c.c, err = c.db.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(classify(path, err), c.db.Close())
+	}
+	for _, p := range append([]string{
+		"busy_timeout = 100", "trusted_schema = OFF", "cell_size_check = ON",
+		"secure_delete = ON", "synchronous = FULL", "cache_size = -1024",
+	}, pragmas...) {
+		if err := c.exec("PRAGMA " + p); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+	}
+	return c, nil
+}
+
+func dsn(path string) string {
+	if path == memory {
+		return path
+	}
+	p := filepath.ToSlash(path)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // a drive letter
+	}
+	u := url.URL{Scheme: "file", Path: p, RawQuery: "mode=rw&_defensive=1"}
+	return u.String()
+}
+
+func (c *conn) close() error {
+	for _, s := range c.stmts {
+		_ = s.Close() // the connection is closed next, and says the same
+	}
+	return classify(c.path, errors.Join(c.c.Close(), c.db.Close()))
+}
+
+// stmt prepares a statement once.
+func (c *conn) stmt(query string) (*sql.Stmt, error) {
+	if s := c.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := c.c.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, classify(c.path, err)
+	}
+	c.stmts[query] = s
+	return s, nil
+}
+
+// run executes a prepared statement. A statement takes microseconds, so that
+// contexts are asked between them.
+func (c *conn) run(query string, args ...any) error {
+	s, err := c.stmt(query)
+	if err != nil {
+		return err
+	}
+	_, err = s.ExecContext(context.Background(), args...)
+	return classify(c.path, err)
+}
+
+// exec executes a statement that is needed once.
+func (c *conn) exec(query string, args ...any) error {
+	_, err := c.c.ExecContext(context.Background(), query, args...)
+	return classify(c.path, err)
+}
+
+// get reads one row; false if there is none.
+func (c *conn) get(query string, args []any, dest ...any) (bool, error) {
+	s, err := c.stmt(query)
+	if err != nil {
+		return false, err
+	}
+	err = s.QueryRowContext(context.Background(), args...).Scan(dest...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, classify(c.path, err)
+}
+
+// each calls f with each row of a query.
+func (c *conn) each(query string, args []any, f func(scan func(...any) error) error) (err error) {
+	s, err := c.stmt(query)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(context.Background(), args...)
+	if err != nil {
+		return classify(c.path, err)
+	}
+	defer func() { err = errors.Join(err, classify(c.path, rows.Close())) }()
+	for rows.Next() {
+		if err := f(func(dest ...any) error { return classify(c.path, rows.Scan(dest...)) }); err != nil {
+			return err
+		}
+	}
+	return classify(c.path, rows.Err())
+}
+
+func (c *conn) number(query string) (int64, error) {
+	var n int64
+	_, err := c.get(query, nil, &n)
+	return n, err
+}
+
+// checkFormat demands our format: the version first, since a newer tacit may
+// have another schema.
+func (c *conn) checkFormat() error {
+	v, err := c.number("PRAGMA user_version")
+	if err != nil {
+		return err
+	}
+	id, err := c.number("PRAGMA application_id")
+	if err != nil {
+		return err
+	}
+	switch {
+	case id != applicationID:
+		return secret.Errorf(secret.Corrupt, "", "%s: this is no store of tacit, or a damaged one\n  tacit store restore", c.path)
+	case v > userVersion:
+		return secret.Errorf(secret.Unsupported, "", "%s: made by a newer tacit (format %d, this one knows %d)\n  tacit version", c.path, v, userVersion)
+	case v < userVersion: // there is no older format to migrate from
+		return secret.Errorf(secret.Corrupt, "", "%s: the store has format %d, which no tacit made\n  tacit store restore", c.path, v)
+	}
+	return c.checkSchema()
+}
+
+func (c *conn) checkSchema() error {
+	var b strings.Builder
+	err := c.each("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY type DESC, rowid", nil, func(scan func(...any) error) error {
+		var f [4]string
+		if err := scan(&f[0], &f[1], &f[2], &f[3]); err != nil {
+			return err
+		}
+		b.WriteString(strings.Join(f[:], "|") + "\n")
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if b.String() != schemaText() {
+		return secret.Errorf(secret.Corrupt, "", "%s: the store holds tables, triggers or views that are not tacit's\n  tacit store restore", c.path)
+	}
+	return nil
+}
+
+// create writes the schema into an empty database.
+func (c *conn) create() error {
+	for _, s := range schema() {
+		if err := c.exec(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
