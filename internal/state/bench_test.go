@@ -136,3 +136,16 @@ func BenchmarkOpen(b *testing.B) {
 		noError(b, d.Close())
 	}
 }
+
+// BenchmarkPut writes single rows, as the server's own state does.
+func BenchmarkPut(b *testing.B) {
+	d := newFixture(b).DB
+	for _, c := range []int{1, 32} {
+		b.Run(fmt.Sprint(c), func(b *testing.B) {
+			callers(b, c, func(i int) error {
+				k := row(fmt.Sprint(i % benchRows))
+				return d.Update(context.Background(), func(tx *Tx) error { return tx.Put(k, make([]byte, 200)) })
+			})
+		})
+	}
+}

@@ -111,7 +111,7 @@ func (d *DB) Compact(ctx context.Context) error {
 	}
 	defer d.unlock()
 	if d.writer == nil {
-		c, err := d.dialFile(ctx)
+		c, err := d.dialFile(ctx, writing()...)
 		if err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func schema() []string {
 		"CREATE TABLE header (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL) STRICT",
 		"CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), sealed BLOB NOT NULL) STRICT",
 		"CREATE TABLE row (key BLOB PRIMARY KEY, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
-		"CREATE TABLE value (key BLOB PRIMARY KEY, wrapped BLOB NOT NULL, sealed BLOB NOT NULL) STRICT",
+		"CREATE TABLE value (key BLOB PRIMARY KEY, wrapped BLOB NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID",
 	}
 }
 
@@ -36,7 +36,6 @@ func schemaText() string {
 		name := strings.Fields(s)[2]
 		b.WriteString("table|" + name + "|" + name + "|" + s + "\n")
 	}
-	b.WriteString("index|sqlite_autoindex_value_1|value|\n")
 	return b.String()
 }
 
