@@ -1,0 +1,289 @@
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// Key seals what the log keeps of its signing keys.
+type Key interface {
+	Wrap(record, plain []byte) ([]byte, error)
+	Unwrap(record, wrapped []byte) ([]byte, error)
+}
+
+// Store is the other half of the anchor: a log that does not extend what the
+// store remembers, or that names a later generation than the store has, was
+// rolled back, or the store was.
+type Store interface {
+	Generation() uint64 // the newest that is known to be durable
+	LogHead() Head      // what the store remembers of the log
+}
+
+// Config says where a log is and how it works.
+type Config struct {
+	Dir      string           // the segments, and nothing else
+	KeyDir   string           // the store's folder: sealed keys, the lock, a cache
+	Key      Key              // required
+	Store    Store            // nil: the log is anchored to nothing
+	Now      func() time.Time // nil: time.Now
+	MaxBytes int64            // of a segment; 0: 16 MiB
+	MaxAge   time.Duration    // of a segment; 0: 24 h
+	MinFree  uint64           // bytes that stay free on the disk; 0: 64 MiB
+	LockWait time.Duration    // 0: 5 s
+
+	openFile func(path string, flag int) (file, error) // tests make files that fail
+}
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	set(&c.MaxBytes, 16<<20)
+	set(&c.MaxAge, 24*time.Hour)
+	set(&c.MinFree, 64<<20)
+	set(&c.LockWait, 5*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.openFile == nil {
+		c.openFile = openAppend
+	}
+	return c
+}
+
+func set[T comparable](to *T, otherwise T) {
+	var zero T
+	if *to == zero {
+		*to = otherwise
+	}
+}
+
+// A Log is an open audit log, which this process and others append to. It is
+// safe for concurrent use.
+type Log struct {
+	cfg  Config
+	lock *flock
+
+	mu      sync.Mutex
+	waiting []*request // appends that wait to be grouped
+	leading bool       // someone works on them
+	closed  bool
+	idle    *sync.Cond
+	head    Head // of what is durable
+
+	// What follows belongs to whoever leads.
+	w       walker
+	f       file
+	number  uint64 // of the segment
+	offset  int64  // behind the last checkpoint, or the header
+	lineAt  int64  // where that line begins
+	signer  note.Signer
+	tail    *tail // bytes that were cut off and must be recorded
+	failed  bool  // a fsync failed: this file is never written again
+	written bool  // the cache is behind
+}
+
+var _ Appender = (*Log)(nil)
+
+// Create makes a new log in an empty or missing folder and returns its first
+// public key: the one thing to keep elsewhere.
+func Create(ctx context.Context, cfg Config) (*Log, string, error) {
+	return create(ctx, cfg, header{Epoch: 1, Why: whyFirst})
+}
+
+func create(ctx context.Context, cfg Config, h header) (*Log, string, error) {
+	l, err := newLog(cfg)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := os.MkdirAll(l.cfg.Dir, 0o700); err != nil {
+		return nil, "", errors.Join(unavailable(l.cfg.Dir, err), l.Close())
+	}
+	if err := l.lock.lock(ctx, l.cfg.LockWait); err != nil {
+		return nil, "", errors.Join(err, l.Close())
+	}
+	defer l.lock.unlock()
+	if old, err := segments(l.cfg.Dir); err != nil || len(old) > 0 {
+		return nil, "", errors.Join(secret.Errorf(secret.Conflict, "", "%s: a log is there already", l.cfg.Dir), l.Close())
+	}
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	private, public, err := newKey()
+	if err != nil {
+		return nil, "", errors.Join(err, l.Close())
+	}
+	h.Segment, h.Log, h.Key = 1, hex.EncodeToString(id[:]), public
+	if err = l.begin(h, private); err == nil {
+		err = l.write(nil)
+	}
+	if err != nil {
+		return nil, "", errors.Join(err, l.Close())
+	}
+	l.head = l.w.good.head()
+	return l, public, nil
+}
+
+// Open opens a log for appending. A damaged log, a missing one, and one that
+// the store contradicts are errors of kind [secret.Corrupt].
+func Open(ctx context.Context, cfg Config) (*Log, error) {
+	l, err := newLog(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.lock.lock(ctx, l.cfg.LockWait); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	defer l.lock.unlock()
+	if err = l.load(); err == nil {
+		err = l.anchored()
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func newLog(cfg Config) (*Log, error) {
+	l := &Log{cfg: cfg.withDefaults()}
+	l.idle = sync.NewCond(&l.mu)
+	var err error
+	l.lock, err = openLock(filepath.Join(l.cfg.KeyDir, "audit.lock"))
+	return l, err
+}
+
+// Head returns how far the log has come: what a store is to remember.
+func (l *Log) Head() Head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head
+}
+
+// Generation returns the store's generation that the newest checkpoint names.
+func (l *Log) Generation() uint64 { return l.w.last.generation }
+
+// Close waits for appends under way and gives everything back. Later appends
+// are Unavailable.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	for l.leading {
+		l.idle.Wait()
+	}
+	l.mu.Unlock()
+	if l.written {
+		l.saveCache()
+	}
+	l.lock.close()
+	if l.f == nil {
+		return nil
+	}
+	f := l.f
+	l.f = nil
+	if err := f.Close(); err != nil {
+		return unavailable(l.path(), err)
+	}
+	return nil
+}
+
+func (l *Log) path() string { return segmentPath(l.cfg.Dir, l.number) }
+
+// anchored compares the log with what the store remembers.
+func (l *Log) anchored() error {
+	if l.cfg.Store == nil {
+		return nil
+	}
+	if have, named := l.cfg.Store.Generation(), l.w.last.generation; have < named {
+		return secret.Errorf(secret.Corrupt, "", "the store was rolled back: it is at generation %d, and the audit log knows %d\n  if you restored it on purpose:  tacit store accept-rollback", have, named)
+	}
+	h := l.cfg.Store.LogHead()
+	if h.Size == 0 {
+		return nil
+	}
+	bad := secret.Errorf(secret.Corrupt, "", "the audit log was rolled back or replaced: the store remembers %d lines of it that are not there\n  if you know why:  tacit audit adopt", h.Size)
+	switch {
+	case h.Size > l.w.good.size:
+		return bad
+	case h.Size == l.w.good.size:
+		if l.w.good.root() != h.Root {
+			return bad
+		}
+		return nil
+	}
+	same, err := extends(l.cfg.Dir, h, l.w.good)
+	if err == nil && !same {
+		err = bad
+	}
+	return err
+}
+
+// begin makes a segment: its sealed key, then its header, both durable.
+func (l *Log) begin(h header, private string) error {
+	h.Time = l.cfg.Now().UTC()
+	sealed, err := l.cfg.Key.Wrap(keyRecord(h), []byte(private))
+	if err != nil {
+		return err
+	}
+	if err := writeDurable(l.keyPath(h.Segment), sealed); err != nil {
+		return err
+	}
+	b, err := line(h)
+	if err != nil {
+		return err
+	}
+	path := segmentPath(l.cfg.Dir, h.Segment)
+	if err := writeDurable(path, append(b, '\n')); err != nil {
+		return err
+	}
+	return l.enter(h.Segment, private, b)
+}
+
+// enter goes on in a segment whose header is b.
+func (l *Log) enter(number uint64, private string, b []byte) error {
+	if err := l.w.open(b, number); err != nil {
+		return secret.Errorf(secret.Corrupt, "", "%s:1: %s", segmentName(number), err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		return secret.Errorf(secret.Corrupt, "", "the signing key of segment %d cannot be read", number)
+	}
+	f, err := l.cfg.openFile(segmentPath(l.cfg.Dir, number), 0)
+	if err != nil {
+		return unavailable(segmentPath(l.cfg.Dir, number), err)
+	}
+	if l.f != nil {
+		_ = l.f.Close()
+	}
+	l.f, l.signer, l.number, l.offset, l.lineAt, l.failed = f, signer, number, int64(len(b))+1, 0, false
+	return nil
+}
+
+func (l *Log) keyPath(segment uint64) string {
+	return filepath.Join(l.cfg.KeyDir, "audit-"+strconv.FormatUint(segment, 10)+".key")
+}
+
+// keyRecord binds a sealed key to its log, segment and public half.
+func keyRecord(h header) []byte {
+	return []byte("tacit audit signing key\x00" + h.Log + "\x00" + strconv.FormatUint(h.Segment, 10) + "\x00" + h.Key)
+}
+
+// unseal returns the private key of a segment.
+func (l *Log) unseal(h header) (string, error) {
+	sealed, err := os.ReadFile(l.keyPath(h.Segment))
+	if err != nil {
+		return "", secret.Errorf(secret.Corrupt, "", "the signing key of the audit log's segment %d is missing: %s\n  if you know why:  tacit audit adopt", h.Segment, cause(err))
+	}
+	b, err := l.cfg.Key.Unwrap(keyRecord(h), sealed)
+	if err != nil {
+		return "", secret.Errorf(secret.Corrupt, "", "the signing key of the audit log's segment %d is damaged\n  if you know why:  tacit audit adopt", h.Segment)
+	}
+	return string(b), nil
+}

@@ -1,0 +1,143 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// MaxField is the length of the longest text of a record, in bytes. Longer
+// ones are cut.
+const MaxField = 1024
+
+// A Phase tells the two records of a change apart.
+type Phase string
+
+// The phases. A read and a denial have one record and no phase.
+const (
+	Begin Phase = "begin" // durable before the change is made
+	End   Phase = "end"   // durable before the answer
+)
+
+// The verbs that only the log itself uses.
+const (
+	Epoch   secret.Verb = "epoch"   // the store or the log begins anew, by someone's decision
+	Recover secret.Verb = "recover" // bytes that were never acknowledged were removed
+	Adopt   secret.Verb = "adopt"   // the log was missing, and begins anew
+)
+
+// A Record says who did what to which version, and the outcome. It holds no
+// value, and no hash of one.
+type Record struct {
+	N         uint64           `json:"n"` // its place in the log, from 0
+	Time      time.Time        `json:"time"`
+	Principal secret.Principal `json:"principal"`
+	How       secret.How       `json:"how,omitempty"`
+	Session   string           `json:"session,omitempty"`
+	Agent     string           `json:"agent,omitempty"` // the sub-agent
+	Verb      secret.Verb      `json:"verb"`
+	Env       string           `json:"env,omitempty"`
+	Name      string           `json:"name,omitempty"`
+	Version   secret.VersionID `json:"version,omitempty"`
+	Number    uint64           `json:"number,omitempty"` // of the version
+	Phase     Phase            `json:"phase,omitempty"`
+	Begun     *uint64          `json:"begun,omitempty"` // of an End: the n of its Begin
+	Outcome   string           `json:"outcome,omitempty"`
+	Reason    string           `json:"reason,omitempty"`   // why, of a denial or an error
+	Note      string           `json:"note,omitempty"`     // the caller's own words
+	For       string           `json:"for,omitempty"`      // what for: "run make"
+	Policy    string           `json:"policy,omitempty"`   // which policy decided
+	Duration  time.Duration    `json:"duration,omitempty"` // in nanoseconds
+}
+
+// The outcomes besides the kinds of errors.
+const (
+	OK     = "ok"
+	Denied = "denied"
+)
+
+// An Appender keeps records. When Append returns nil they are durable, in
+// order. It sets N and Time of each and returns the first N. Records that
+// cannot be kept are an error of kind [secret.Unavailable].
+type Appender interface {
+	Append(ctx context.Context, rs ...Record) (uint64, error)
+}
+
+// line encodes a record, or a header, as the log keeps it: fixed order of
+// keys, no escaping for HTML, no newline.
+func line(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, secret.Errorf(secret.Invalid, "", "a record cannot be written: %s", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// parseLine decodes a line and demands that it is, byte for byte, what line
+// would write: so no flipped bit goes unnoticed.
+func parseLine(b []byte, v any) bool {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if d.Decode(v) != nil {
+		return false
+	}
+	again, err := line(v)
+	return err == nil && bytes.Equal(again, b)
+}
+
+// clean makes the texts of a record valid and bounded.
+func (r *Record) clean() {
+	for _, s := range []*string{&r.Session, &r.Agent, &r.Env, &r.Name, &r.Outcome, &r.Reason, &r.Note, &r.For, &r.Policy} {
+		*s = bounded(*s)
+	}
+	r.Principal = secret.Principal(bounded(string(r.Principal)))
+	r.Verb, r.How = secret.Verb(bounded(string(r.Verb))), secret.How(bounded(string(r.How)))
+	r.Version = secret.VersionID(bounded(string(r.Version)))
+}
+
+func bounded(s string) string {
+	if len(s) > MaxField {
+		s = s[:MaxField]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// Printable makes text safe for a terminal: control characters, the escape
+// sequences they begin, and characters that change the direction of text are
+// shown as codes instead of being obeyed. Newlines and tabs are codes too.
+func Printable(s string) string {
+	if !strings.ContainsFunc(s, unsafe) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == utf8.RuneError:
+			b.WriteString(`\ufffd`)
+		case unsafe(r):
+			q := []byte(`\u0000`)
+			const digits = "0123456789abcdef"
+			for i := range 4 {
+				q[5-i] = digits[r>>(4*i)&15]
+			}
+			if r > 0xffff {
+				b.WriteString(`\U` + string(digits[r>>16&15]))
+				q = q[2:]
+			}
+			b.Write(q)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func unsafe(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }

@@ -1,0 +1,79 @@
+package audit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// MaxLine bounds a line of a segment: a record with all its texts escaped.
+const MaxLine = 128 << 10
+
+// header is the first line of a segment, and a leaf of the tree like any
+// record.
+type header struct {
+	N       uint64    `json:"n"`
+	Segment uint64    `json:"segment"`
+	Log     string    `json:"log"`
+	Key     string    `json:"key"` // public: it signs this segment's checkpoints
+	Epoch   uint64    `json:"epoch"`
+	Why     string    `json:"why"` // "first", "next", "fsync" or "epoch"
+	Time    time.Time `json:"time"`
+	Edge    []string  `json:"edge"` // the tree's right edge before this line
+	// Generation is one of the store's that a checkpoint before names, or a
+	// lower one.
+	Generation uint64 `json:"generation"`
+}
+
+// Why a segment begins.
+const (
+	whyFirst = "first"
+	whyNext  = "next"  // endorsed by the last checkpoint of the segment before
+	whyFsync = "fsync" // the file before could not be made durable; same key
+	whyEpoch = "epoch" // a new first key, by someone's decision
+)
+
+func (h *header) check() bool {
+	_, ok := parseEdge(h.N, h.Edge)
+	switch h.Why {
+	case whyFirst, whyNext, whyFsync, whyEpoch:
+	default:
+		ok = false
+	}
+	return ok && h.Segment > 0 && h.Epoch > 0 && h.Log != "" && ParseKey(h.Key) == nil
+}
+
+func segmentName(n uint64) string { return fmt.Sprintf("%08d.jsonl", n) }
+
+// segments lists the numbers of a folder's segments, in order.
+func segments(dir string) ([]uint64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, missing(dir, err)
+	}
+	var out []uint64
+	for _, e := range entries {
+		digits, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		n, err := strconv.ParseUint(digits, 10, 64)
+		if ok && err == nil && e.Name() == segmentName(n) && n > 0 {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+func missing(dir string, err error) error {
+	if os.IsNotExist(err) {
+		return secret.Errorf(secret.Corrupt, "", "%s: the audit log is missing\n  if you know why:  tacit audit adopt", dir)
+	}
+	return secret.Errorf(secret.Unavailable, "", "%s: the audit log cannot be read: %s", dir, cause(err))
+}
+
+func segmentPath(dir string, n uint64) string { return filepath.Join(dir, segmentName(n)) }
