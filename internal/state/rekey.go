@@ -33,6 +33,7 @@ func (d *DB) SetSlots(ctx context.Context, change func(seal.Slots) (seal.Slots, 
 // When it returned, call [DB.Compact], so that nothing wrapped by the old key
 // stays in the file; its failure leaves a store that is rekeyed all the same.
 func (d *DB) Rekey(ctx context.Context, oldKey, newKey *seal.Key, slots seal.Slots) error {
+	ready := false
 	err := d.alone(ctx, func(c *conn, s *snapshot, b *batch) error {
 		if !s.kek.Equal(oldKey) {
 			return secret.Errorf(secret.Conflict, "", "%s: the store was rekeyed meanwhile", d.path)
@@ -41,9 +42,11 @@ func (d *DB) Rekey(ctx context.Context, oldKey, newKey *seal.Key, slots seal.Slo
 		if b.keys, b.body, err = newKeys(s.storeID(), newKey, slots, s.keys); err != nil {
 			return err
 		}
-		return rewrap(ctx, c, oldKey, newKey, s.keys)
+		err = rewrap(ctx, c, oldKey, newKey, s.keys)
+		ready = err == nil
+		return err
 	})
-	if err != nil && d.rekeyed(ctx, newKey) {
+	if err != nil && ready && d.rekeyed(ctx, newKey) {
 		return nil // the commit had failed to say so
 	}
 	return err

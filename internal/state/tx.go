@@ -14,7 +14,7 @@ import (
 // returns. What it returns is shared and must not be changed, but stays good.
 type Tx struct {
 	d      *DB
-	ctx    context.Context //nolint:containedctx // a Tx lives as long as the call that has the context
+	ctx    context.Context // a Tx lives as long as the call that has it
 	snap   *snapshot
 	c      *conn  // nil: only the cache is at hand
 	missed bool   // a row was not in the cache: the function runs again

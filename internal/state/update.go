@@ -43,7 +43,7 @@ func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
 
 // A request is one call of Update.
 type request struct {
-	ctx      context.Context //nolint:containedctx // a request lives as long as the call that has the context
+	ctx      context.Context // a request lives as long as the call that has it
 	f        func(*Tx) error
 	done     chan struct{}
 	err      error
