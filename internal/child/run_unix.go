@@ -142,15 +142,14 @@ func (j *job) listen() (stop func()) {
 	for _, s := range []os.Signal{
 		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
 		unix.SIGALRM, unix.SIGWINCH, unix.SIGCONT,
+		// Not SIGTSTP: the runtime would not give its default back, and this
+		// process could not be suspended any more.
 	} {
 		// Under nohup and its like the child is to ignore them as well:
 		// listening would end that.
 		if !signal.Ignored(s) {
 			signal.Notify(j.signals, s)
 		}
-	}
-	if j.tty != nil {
-		signal.Notify(j.signals, unix.SIGTSTP)
 	}
 	// A closed standard output is an error to handle, not the end of this process.
 	broken := make(chan os.Signal, 1)
@@ -170,8 +169,6 @@ func (j *job) pass(s os.Signal) {
 		}
 	case s == unix.SIGCONT:
 		j.resume(nil)
-	case s == unix.SIGTSTP:
-		j.sendGroup(unix.SIGTSTP)
 	default:
 		j.send(s)
 	}

@@ -56,9 +56,8 @@ func inForeground() bool {
 // was, from the background too.
 func (j *job) claim(group int, state termState) {
 	// Who does this from the background is stopped, unless it ignores that. No
-	// process is started meanwhile that could inherit it.
+	// process is started afterwards that could inherit it.
 	signal.Ignore(unix.SIGTTOU)
-	defer signal.Reset(unix.SIGTTOU)
 	fd := int(j.tty.Fd()) //nolint:gosec // a descriptor fits
 	_ = unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, group)
 	if state != nil {
@@ -86,10 +85,9 @@ func (j *job) suspend(s unix.Signal) {
 	if group, err := foreground(j.tty); err == nil && group == j.process.Pid {
 		j.claim(unix.Getpgrp(), j.initial)
 	}
-	if s == unix.SIGSTOP {
-		s = unix.SIGTSTP // the other would be final where there is no shell
+	if s != unix.SIGTTIN {
+		s = unix.SIGTSTP // SIGSTOP would be final where there is no shell, SIGTTOU is ignored
 	}
-	signal.Reset(s)
 	_ = unix.Kill(os.Getpid(), s)
 	t := time.NewTimer(settle)
 	defer t.Stop()
@@ -104,7 +102,6 @@ func (j *job) suspend(s unix.Signal) {
 			waiting = false
 		}
 	}
-	signal.Notify(j.signals, unix.SIGTSTP)
 	j.resume(state)
 }
 
