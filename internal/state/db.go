@@ -48,7 +48,7 @@ type DB struct {
 	queue     queue
 	write     chan struct{} // held by who writes
 	writer    *conn         // nil: not yet open
-	closed    bool          // guarded by write
+	closed    atomic.Bool   // set under write
 }
 
 // A snapshot is what the state row said when it was read.
@@ -248,10 +248,9 @@ func (d *DB) start(ctx context.Context, c *conn, k *keys) error {
 func (d *DB) Close() error {
 	d.write <- struct{}{}
 	defer func() { <-d.write }()
-	if d.closed {
+	if d.closed.Swap(true) {
 		return nil
 	}
-	d.closed = true
 	var err error
 	if d.path != memory {
 		for range maxReaders {

@@ -46,6 +46,8 @@ type conn struct {
 	db    *sql.DB
 	c     *sql.Conn
 	stmts map[string]*sql.Stmt
+
+	schemaVersion int64 // at which the schema was ours
 }
 
 // memory is the path of a store that lies in memory.
@@ -182,6 +184,20 @@ func (c *conn) checkFormat() error {
 		return secret.Errorf(secret.Corrupt, "", "%s: the store has format %d, which no tacit made\n  tacit store restore", c.path, v)
 	}
 	return c.checkSchema()
+}
+
+// sameSchema sees to the schema again if it has changed: a trigger added
+// meanwhile would run with the next change.
+func (c *conn) sameSchema() error {
+	v, err := c.number("PRAGMA schema_version")
+	if err != nil || v == c.schemaVersion {
+		return err
+	}
+	if err := c.checkSchema(); err != nil {
+		return err
+	}
+	c.schemaVersion = v
+	return nil
 }
 
 func (c *conn) checkSchema() error {

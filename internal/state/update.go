@@ -115,7 +115,7 @@ func (d *DB) lock(ctx context.Context) error {
 	case <-ctx.Done():
 		return classify(d.path, ctx.Err())
 	}
-	if d.closed {
+	if d.closed.Load() {
 		d.unlock()
 		return errClosed(d.path)
 	}
@@ -219,7 +219,7 @@ func writing() []string { return []string{"cache_size = -4096", "wal_autocheckpo
 
 // begin opens a write transaction and reads the state.
 func (d *DB) begin(ctx context.Context) (*conn, *snapshot, error) {
-	if d.closed {
+	if d.closed.Load() {
 		return nil, nil, errClosed(d.path)
 	}
 	if d.writer == nil {
@@ -232,7 +232,11 @@ func (d *DB) begin(ctx context.Context) (*conn, *snapshot, error) {
 	if err := d.beginImmediate(ctx); err != nil {
 		return nil, nil, err
 	}
-	snap, err := d.snapshot(ctx, d.writer)
+	err := d.writer.sameSchema()
+	var snap *snapshot
+	if err == nil {
+		snap, err = d.snapshot(ctx, d.writer)
+	}
 	if err != nil {
 		return nil, nil, firstError(err, d.writer.run("ROLLBACK"))
 	}
@@ -289,7 +293,12 @@ func (d *DB) finish(c *conn, snap *snapshot, b *batch) error {
 	return nil
 }
 
+// unknown says so if a commit may have reached the disk: after a failed sync,
+// but not on a full disk, where its last page was not written.
 func unknown(path string, err error) error {
+	if !isIO(err) {
+		return err
+	}
 	return &secret.Error{Kind: secret.KindOf(err), Text: path + ": the commit failed, its outcome is unknown: read before you try again", Err: err}
 }
 

@@ -211,6 +211,9 @@ func (d *DB) fresh(ctx context.Context) (*snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, classify(d.path, err)
 	}
+	if d.closed.Load() {
+		return nil, errClosed(d.path)
+	}
 	if d.path == memory {
 		return d.seen.Load(), nil // nobody else can write, and own commits are set before they are answered
 	}
