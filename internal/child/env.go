@@ -42,7 +42,7 @@ func Build(base []string, add []Var, clean bool) ([]string, error) {
 	var env []string
 	for _, e := range base {
 		name, _, ok := strings.Cut(e, "=")
-		if ok && (name == "" || keeps(name, clean) && !slices.ContainsFunc(add, func(v Var) bool { return sameName(v.Name, name) })) {
+		if ok && (name == "" && !clean || keeps(name, clean) && !slices.ContainsFunc(add, func(v Var) bool { return sameName(v.Name, name) })) {
 			env = append(env, e)
 		}
 	}
