@@ -51,7 +51,7 @@ const (
 
 // Remove changes single versions; those that do not exist are ignored. It
 // returns the ids whose values are to be forgotten.
-func (h *Head) Remove(now time.Time, name secret.Name, how Removal, store secret.Limits, at ...secret.At) (*Head, []secret.VersionID, error) { //nolint:revive // the versions come last
+func (h *Head) Remove(now time.Time, name secret.Name, how Removal, store secret.Limits, at ...secret.At) (*Head, []secret.VersionID, error) {
 	if err := h.Live(name); err != nil {
 		return nil, nil, err
 	}
@@ -148,7 +148,7 @@ func (h *Head) Limit(now time.Time, name secret.Name, l secret.Limits) (*Head, e
 }
 
 // AnnotateVersion changes the attributes of one version.
-func (h *Head) AnnotateVersion(now time.Time, name secret.Name, at secret.At, c secret.AttributeChange) (*Head, secret.Version, error) { //nolint:revive // what Backend asks for, and the time
+func (h *Head) AnnotateVersion(now time.Time, name secret.Name, at secret.At, c secret.AttributeChange) (*Head, secret.Version, error) {
 	if err := h.Live(name); err != nil {
 		return nil, secret.Version{}, err
 	}

@@ -80,7 +80,7 @@ func Unmarshal(b []byte) (*Head, error) {
 	if d.Decode(&s) != nil {
 		return nil, corrupt
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // what Token documents
+	if _, err := d.Token(); err != io.EOF {
 		return nil, corrupt
 	}
 	h := &Head{
