@@ -22,11 +22,11 @@ func inMemory(dir string) bool {
 // the number of a process, which another namespace does not know, nor the time
 // of its start. The child does not inherit it.
 func hold(dir string) (*os.File, error) {
-	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0) //nolint:gosec // one that we made or that is ours
 	if err != nil {
 		return nil, taken(err)
 	}
-	fd := int(f.Fd()) //nolint:gosec // a descriptor fits
+	fd := int(f.Fd())
 	if err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err == nil {
 		// A sweep may have removed it between its making and its lock.
 		_, err = os.Lstat(dir)

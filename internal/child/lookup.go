@@ -3,7 +3,6 @@ package child
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -42,21 +41,6 @@ func pathOf(env []string) string {
 		}
 	}
 	return path
-}
-
-// check reports why a file cannot be executed.
-func check(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return err
-	case info.IsDir():
-		return errFolder
-	case !executable(path, info):
-		return fs.ErrPermission
-	default:
-		return nil
-	}
 }
 
 // inDir makes a relative path one from the child's working folder.

@@ -5,6 +5,7 @@ package child
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -20,7 +21,7 @@ func lookup(command, dir string, env []string) (string, int, error) {
 		}
 		return command, 0, nil
 	}
-	first := error(fs.ErrNotExist)
+	first := os.ErrNotExist
 	for _, folder := range filepath.SplitList(pathOf(env)) {
 		if !filepath.IsAbs(folder) {
 			continue // the working folder is not a place for commands
@@ -38,8 +39,19 @@ func lookup(command, dir string, env []string) (string, int, error) {
 	return "", code, err
 }
 
-func executable(path string, info fs.FileInfo) bool {
-	return info.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil
+// check reports why a file cannot be executed.
+func check(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return errFolder
+	case !info.Mode().IsRegular() || unix.Access(path, unix.X_OK) != nil:
+		return fs.ErrPermission
+	default:
+		return nil
+	}
 }
 
 func sameName(a, b string) bool { return a == b }

@@ -65,9 +65,9 @@ func (p *pump) copy() error {
 // the pump running.
 func (p *pump) rest(buf []byte) error {
 	for left := pipeSize; left > 0; {
-		n, err := readNow(p.r, buf[:min(len(buf), left)])
-		if n <= 0 || err != nil {
-			return nil
+		n := readNow(p.r, buf[:min(len(buf), left)])
+		if n <= 0 {
+			break
 		}
 		left -= n
 		if _, err := p.w.Write(buf[:n]); err != nil {

@@ -191,7 +191,7 @@ func (s *streams) finish(ctx context.Context, grace time.Duration) (map[string]i
 	return counts, nil
 }
 
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) } //nolint:gosec // a descriptor fits
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // same reports whether two streams lead to one place, as after 2>&1.
 func same(f, g *os.File) bool {

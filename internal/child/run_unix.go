@@ -4,6 +4,7 @@ package child
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"runtime"
@@ -80,9 +81,9 @@ func (j *job) live(cfg Config, path string, files []*os.File, events chan<- even
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(who, &status, unix.WUNTRACED, nil)
 		switch {
-		case err == unix.EINTR || err == nil && pid != j.process.Pid:
+		case errors.Is(err, unix.EINTR) || err == nil && pid != j.process.Pid:
 		case err == nil && status.Stopped():
-			events <- event{stopped: unix.Signal(status.StopSignal())}
+			events <- event{stopped: status.StopSignal()}
 		case err == nil && status.Continued():
 		default:
 			events <- event{ended: true, status: status, err: err}
@@ -99,7 +100,7 @@ func (j *job) start(cfg Config, path string, files []*os.File) error {
 	attr := &os.ProcAttr{Dir: cfg.Dir, Env: env, Files: files, Sys: attributes()}
 	if j.tty != nil {
 		attr.Sys.Foreground = true
-		attr.Sys.Ctty = int(j.tty.Fd()) //nolint:gosec // a descriptor fits
+		attr.Sys.Ctty = int(j.tty.Fd())
 		j.initial = j.settings()
 	}
 	defer cfg.Limits.lift()()

@@ -14,25 +14,24 @@ import (
 const interruptible = true
 
 // readNow reads what is there, without waiting: 0 or less if nothing is.
-func readNow(r *os.File, b []byte) (n int, err error) {
+func readNow(r *os.File, b []byte) int {
 	// A deadline in the past would refuse to read at all.
-	if err := r.SetReadDeadline(time.Time{}); err != nil {
-		return 0, err
+	if r.SetReadDeadline(time.Time{}) != nil {
+		return 0
 	}
 	raw, err := r.SyscallConn()
 	if err != nil {
-		return 0, err
+		return 0
 	}
-	var readErr error
-	err = raw.Read(func(fd uintptr) bool {
+	n := 0
+	_ = raw.Read(func(fd uintptr) bool {
 		for {
-			n, readErr = unix.Read(int(fd), b) //nolint:gosec // a descriptor fits
-			if readErr != unix.EINTR {
+			if n, err = unix.Read(int(fd), b); !errors.Is(err, unix.EINTR) {
 				return true
 			}
 		}
 	})
-	return n, errors.Join(err, readErr)
+	return n
 }
 
 func brokenPipe(err error) bool { return errors.Is(err, unix.EPIPE) }

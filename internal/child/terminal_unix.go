@@ -37,7 +37,7 @@ func terminalOf(cfg Config) *os.File {
 // foreground returns the process group in the foreground of a terminal. It
 // fails if that is not this session's own.
 func foreground(tty *os.File) (int, error) {
-	return unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP) //nolint:gosec // a descriptor fits
+	return unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
 }
 
 // inForeground reports whether the terminal of this session sends the signals
@@ -58,7 +58,7 @@ func (j *job) claim(group int, state termState) {
 	// Who does this from the background is stopped, unless it ignores that. No
 	// process is started afterwards that could inherit it.
 	signal.Ignore(unix.SIGTTOU)
-	fd := int(j.tty.Fd()) //nolint:gosec // a descriptor fits
+	fd := int(j.tty.Fd())
 	_ = unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, group)
 	if state != nil {
 		_ = term.Restore(fd, state)
@@ -66,7 +66,7 @@ func (j *job) claim(group int, state termState) {
 }
 
 func (j *job) settings() termState {
-	state, err := term.GetState(int(j.tty.Fd())) //nolint:gosec // a descriptor fits
+	state, err := term.GetState(int(j.tty.Fd()))
 	if err != nil {
 		return nil
 	}

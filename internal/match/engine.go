@@ -58,7 +58,7 @@ func (e *engine) build() {
 		k := binary.BigEndian.Uint64(p.text)
 		if len(e.keys) == 0 || e.keys[len(e.keys)-1] != k {
 			e.keys = append(e.keys, k)
-			e.first = append(e.first, int32(i)) //nolint:gosec // far fewer than 2³¹
+			e.first = append(e.first, int32(i))
 		}
 	}
 	e.first = append(e.first, int32(len(e.pats))) //nolint:gosec // as above
@@ -71,7 +71,7 @@ func (e *engine) buildSkip() {
 	// 2¹⁸ they would fall out of the processor's caches.
 	size := min(max(bits.Len(uint(len(e.keys)*maxSkip*8)), 12), 18)
 	e.skip = bytes.Repeat([]byte{maxSkip}, 1<<size)
-	e.shift = uint(32 - size) //nolint:gosec // 14 to 20
+	e.shift = uint(32 - size)
 	var b [keyLen]byte
 	for _, k := range e.keys {
 		binary.BigEndian.PutUint64(b[:], k)
@@ -91,7 +91,7 @@ func (e *engine) buildSlots() {
 		for e.slots[s] != 0 {
 			s = (s + 1) % len(e.slots)
 		}
-		e.slots[s] = int32(i + 1) //nolint:gosec // far fewer than 2³¹
+		e.slots[s] = int32(i + 1)
 	}
 }
 

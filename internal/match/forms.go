@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -146,8 +148,13 @@ func jsonForms(v []byte) [][]byte {
 	}
 	var out [][]byte
 	for _, s := range []jsonStyle{
-		{}, {html: true}, {ascii: true}, {ascii: true, slash: true}, {slash: true},
-		{html: true, upper: true}, {ascii: true, upper: true},
+		{},
+		{html: true},
+		{html: true, upper: true},
+		{ascii: true},
+		{ascii: true, upper: true},
+		{ascii: true, slash: true},
+		{slash: true},
 	} {
 		out = append(out, s.escape(v))
 	}
@@ -162,28 +169,20 @@ func (s jsonStyle) escape(v []byte) []byte {
 	out := make([]byte, 0, len(v)+8)
 	for _, r := range string(v) {
 		switch {
-		case r == '"' || r == '\\' || r == '/' && s.slash:
-			out = append(out, '\\', byte(r))
-		case r < ' ':
-			out = s.control(out, r)
-		case s.html && (r == '<' || r == '>' || r == '&' || r == '\u2028' || r == '\u2029'), s.ascii && r >= 0x7f && r <= 0xffff:
+		case strings.ContainsRune("\b\f\n\r\t\"\\", r):
+			out = append(out, '\\', "bfnrt\"\\"[strings.IndexRune("\b\f\n\r\t\"\\", r)])
+		case r == '/' && s.slash:
+			out = append(out, `\/`...)
+		case r < ' ', s.html && strings.ContainsRune("<>&\u2028\u2029", r), s.ascii && r >= 0x7f && r <= 0xffff:
 			out = s.unicode(out, r)
 		case s.ascii && r > 0xffff:
-			r -= 0x10000
-			out = s.unicode(s.unicode(out, 0xd800+r>>10), 0xdc00+r&0x3ff)
+			high, low := utf16.EncodeRune(r)
+			out = s.unicode(s.unicode(out, high), low)
 		default:
 			out = utf8.AppendRune(out, r)
 		}
 	}
 	return out
-}
-
-func (s jsonStyle) control(out []byte, r rune) []byte {
-	const short = "\b\f\n\r\t"
-	if i := bytes.IndexByte([]byte(short), byte(r)); i >= 0 {
-		return append(out, '\\', "bfnrt"[i])
-	}
-	return s.unicode(out, r)
 }
 
 func (s jsonStyle) unicode(out []byte, r rune) []byte {
