@@ -4,24 +4,26 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"runtime"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // request is one Append that waits for its group.
 type request struct {
-	ctx     context.Context
 	records []Record
 	first   uint64
 	err     error
-	done    chan struct{}
+	wake    chan bool // true: lead the next group; false: done
 }
 
 // MaxGroup bounds how many records one Append, and one group, may hold.
 const MaxGroup = 10_000
 
 // Append makes records durable. Appends of several goroutines are written and
-// synced together: whoever comes first leads, and works until nobody waits.
+// synced together. It sets N and Time of each record, cuts texts longer than
+// [MaxField], and returns the first N. Once begun it ignores ctx: the record
+// may be written already, and whether it was must not stay unknown.
 func (l *Log) Append(ctx context.Context, rs ...Record) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, &secret.Error{Kind: secret.Unavailable, Text: "interrupted before it was recorded", Err: err}
@@ -29,45 +31,46 @@ func (l *Log) Append(ctx context.Context, rs ...Record) (uint64, error) {
 	if len(rs) == 0 || len(rs) > MaxGroup {
 		return 0, secret.Errorf(secret.Invalid, "", "1 to %d records are appended at once", MaxGroup)
 	}
-	r := &request{ctx: ctx, records: rs, done: make(chan struct{})}
+	r := &request{records: rs, wake: make(chan bool, 1)}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
 		return 0, secret.Errorf(secret.Unavailable, "", "the audit log is closed")
 	}
 	l.waiting = append(l.waiting, r)
-	if l.leading {
-		l.mu.Unlock()
-		// Not given up when ctx ends: the record may be written already.
-		<-r.done
-		return r.first, r.err
-	}
+	leads := !l.leading
 	l.leading = true
 	l.mu.Unlock()
-	l.lead()
+	if leads || <-r.wake {
+		l.lead()
+	}
 	return r.first, r.err
 }
 
-// lead writes groups until nobody waits.
+// lead writes one group, its leader's own request among it, and hands the lead
+// to whoever waits: nobody works for others longer than for himself.
 func (l *Log) lead() {
-	for {
-		l.mu.Lock()
-		group := l.take()
-		if len(group) == 0 {
-			l.leading = false
-			l.idle.Broadcast()
-			l.mu.Unlock()
-			return
-		}
-		l.mu.Unlock()
-		err := l.group(group)
-		l.mu.Lock()
-		l.head = l.w.good.head()
-		l.mu.Unlock()
-		for _, r := range group {
-			r.err = err
-			close(r.done)
-		}
+	runtime.Gosched() // those just answered may want to come along
+	l.mu.Lock()
+	group := l.take()
+	l.mu.Unlock()
+	err := l.group(group)
+	l.mu.Lock()
+	l.publish()
+	var next *request
+	if len(l.waiting) > 0 {
+		next = l.waiting[0]
+	} else {
+		l.leading = false
+		l.idle.Broadcast()
+	}
+	l.mu.Unlock()
+	for _, r := range group {
+		r.err = err
+		r.wake <- false
+	}
+	if next != nil {
+		next.wake <- true
 	}
 }
 
@@ -86,18 +89,29 @@ func (l *Log) take() []*request {
 // group makes the records of several requests durable, or none of them.
 func (l *Log) group(group []*request) error {
 	// The leader's own context must not fail the others.
-	if err := l.lock.lock(context.WithoutCancel(group[0].ctx), l.cfg.LockWait); err != nil {
+	if err := l.lock.lock(context.Background(), l.cfg.LockWait); err != nil {
 		return err
 	}
 	defer l.lock.unlock()
-	if err := l.follow(); err != nil {
-		return err
+	err := l.attempt(group)
+	if l.failed {
+		// Now, while nobody else can build on what may be lost. If this
+		// fails too, the next group begins with it.
+		return firstError(err, l.leave())
 	}
-	if err := l.room(); err != nil {
-		return err
+	return err
+}
+
+func (l *Log) attempt(group []*request) error {
+	if l.failed {
+		if err := l.leave(); err != nil {
+			return err
+		}
 	}
-	if err := l.roll(); err != nil {
-		return err
+	for _, step := range []func() error{l.follow, l.room, l.cut, l.roll} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	return l.write(group)
 }
@@ -131,8 +145,8 @@ func (l *Log) write(group []*request) error {
 		b.Write(text)
 		return b.WriteByte('\n')
 	}
-	if l.tail != nil {
-		r := l.tail.record()
+	for i := range l.tails {
+		r := l.tails[i].record()
 		if err := put(&r); err != nil {
 			return err
 		}
@@ -148,7 +162,7 @@ func (l *Log) write(group []*request) error {
 	if err := l.commit(&b, e, ""); err != nil {
 		return err
 	}
-	l.tail = nil
+	l.forgetTails()
 	return nil
 }
 
@@ -175,95 +189,22 @@ func (l *Log) commit(b *bytes.Buffer, e edge, next string) error {
 	}
 	if err != nil {
 		if l.f.Truncate(l.offset) != nil {
-			l.failed = true
+			l.failed, l.lost = true, int64(n)
 		}
 		return unavailable(l.path(), err)
 	}
 	if err := l.f.Sync(); err != nil {
 		// What a failed sync left behind, nobody knows: the kernel may have
 		// dropped the pages and report success the next time.
-		l.failed = true
+		l.failed, l.lost = true, int64(n)
 		return unavailable(l.path(), err)
 	}
 	l.w.edge, l.w.last, l.w.closed = e, c, next != ""
 	l.w.before, l.w.good = l.w.good, e.clone()
-	l.lineAt, l.offset, l.written = lineAt, l.offset+int64(b.Len()), true
+	l.unsaved += int64(b.Len())
+	l.lineAt, l.offset = lineAt, l.offset+int64(b.Len())
+	if l.unsaved >= saveEvery {
+		l.saveCache()
+	}
 	return nil
-}
-
-// roll goes on in a new segment where the time has come. Killed at any step,
-// the next writer finds either the old segment or the endorsed new one.
-func (l *Log) roll() error {
-	if l.failed {
-		return l.afterFailure()
-	}
-	age := l.cfg.Now().Sub(l.w.header.Time)
-	if l.w.edge.size <= l.w.header.N+1 || l.offset < l.cfg.MaxBytes && age < l.cfg.MaxAge {
-		return nil
-	}
-	private, public, err := newKey()
-	if err != nil {
-		return err
-	}
-	h := l.following(whyNext, public)
-	// The new file and its key first, then the endorsement: a file without
-	// one counts for nothing.
-	old := l.keyPath(l.number)
-	if err := l.prepare(h, private); err != nil {
-		return err
-	}
-	if err := l.commitEndorsement(public); err != nil {
-		return err
-	}
-	if err := destroy(old); err != nil {
-		return err
-	}
-	return l.resume(h.Segment)
-}
-
-// commitEndorsement closes the segment: its last checkpoint names the next key.
-func (l *Log) commitEndorsement(public string) error {
-	return l.commit(&bytes.Buffer{}, l.w.edge.clone(), public)
-}
-
-// following is the header of the segment after this one.
-func (l *Log) following(why, public string) header {
-	return header{
-		N: l.w.good.size, Segment: l.number + 1, Log: l.w.header.Log, Key: public, Epoch: l.w.header.Epoch,
-		Why: why, Time: l.cfg.Now().UTC(), Edge: l.w.good.text(), Generation: l.w.last.generation,
-	}
-}
-
-// prepare writes the key and the header of the next segment without going on
-// in it.
-func (l *Log) prepare(h header, private string) error {
-	sealed, err := l.cfg.Key.Wrap(keyRecord(h), []byte(private))
-	if err != nil {
-		return err
-	}
-	if err := writeDurable(l.keyPath(h.Segment), sealed); err != nil {
-		return err
-	}
-	b, err := line(h)
-	if err != nil {
-		return err
-	}
-	return writeDurable(segmentPath(l.cfg.Dir, h.Segment), append(b, '\n'))
-}
-
-// afterFailure goes on in a new file after a failed fsync, with the same key:
-// the old file can take no endorsement any more.
-func (l *Log) afterFailure() error {
-	private, err := l.unseal(l.w.header)
-	if err != nil {
-		return err
-	}
-	l.w.edge = l.w.good.clone()
-	h := l.following(whyFsync, l.w.header.Key)
-	old := l.number
-	if err := l.begin(h, private); err != nil {
-		return err
-	}
-	l.tail = &tail{why: "segment " + segmentName(old) + " could not be made durable"}
-	return destroy(l.keyPath(old))
 }

@@ -17,6 +17,10 @@ type cached struct {
 	Edge    []string `json:"edge"`
 }
 
+// saveEvery is how many bytes may be written before the cache is, so that no
+// command has to read more of a server's segment.
+const saveEvery = 1 << 20
+
 func (l *Log) cachePath() string { return filepath.Join(l.cfg.KeyDir, "audit.edge") }
 
 // saveCache is allowed to fail, and to be lost: then the segment is read.
@@ -29,11 +33,11 @@ func (l *Log) saveCache() {
 	if os.WriteFile(tmp, b, 0o600) == nil {
 		_ = os.Rename(tmp, l.cachePath())
 	}
-	l.written = false
+	l.unsaved = 0
 }
 
-// fromCache goes on at the end of the segment without reading it, if the cache
-// fits what stands there.
+// fromCache goes on where the cache was made, without reading what is before,
+// if it fits what stands there.
 func (l *Log) fromCache(in *os.File) bool {
 	b, err := os.ReadFile(l.cachePath())
 	var c cached
@@ -42,7 +46,7 @@ func (l *Log) fromCache(in *os.File) bool {
 	}
 	info, err := in.Stat()
 	e, ok := parseEdge(c.Size, c.Edge)
-	if err != nil || info.Size() != c.Offset || !ok {
+	if err != nil || info.Size() < c.Offset || !ok {
 		return false
 	}
 	text := make([]byte, c.Offset-c.LineAt)

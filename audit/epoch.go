@@ -2,7 +2,9 @@ package audit
 
 import (
 	"context"
-	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // NewEpoch goes on in a new segment under a new first key, and records why:
@@ -10,54 +12,69 @@ import (
 // endorses the new key, so verification reports the break for ever. It returns
 // the new public key. A missing or unreadable log is begun anew with [Adopt].
 func NewEpoch(ctx context.Context, cfg Config, r Record) (_ *Log, key string, err error) {
-	store := cfg.Store
-	cfg.Store = nil // it contradicts the log: that is why
 	l, err := newLog(cfg)
 	if err != nil {
 		return nil, "", err
 	}
 	if err := l.lock.lock(ctx, l.cfg.LockWait); err != nil {
-		return nil, "", errors.Join(err, l.Close())
+		return nil, "", firstError(err, l.Close())
 	}
 	defer l.lock.unlock()
-	if err := l.load(); err != nil {
-		return nil, "", errors.Join(err, l.Close())
+	key, err = l.again(r)
+	if err != nil {
+		return nil, "", firstError(err, l.Close())
+	}
+	l.publish()
+	return l, key, nil
+}
+
+// again begins the new epoch. What the store says is not compared: it
+// contradicts the log, and that is why.
+func (l *Log) again(r Record) (public string, err error) {
+	for _, step := range []func() error{l.load, l.room, l.cut} {
+		if err := step(); err != nil {
+			return "", err
+		}
+	}
+	if l.lineAt == 0 { // nothing signed this segment's header yet
+		if err := l.write(nil); err != nil {
+			return "", err
+		}
 	}
 	private, public, err := newKey()
 	if err != nil {
-		return nil, "", errors.Join(err, l.Close())
+		return "", err
 	}
 	h := l.following(whyEpoch, public)
 	h.Epoch++
-	l.cfg.Store = store
 	h.Generation = 0
-	if store != nil {
-		h.Generation = store.Generation()
+	if l.cfg.Store != nil {
+		h.Generation = l.cfg.Store.Generation()
 	}
 	old := l.keyPath(l.number)
-	err = l.begin(h, private)
-	if err == nil {
-		err = l.write([]*request{{ctx: ctx, records: []Record{r}}})
+	if err := l.begin(h, private); err != nil {
+		return "", err
 	}
-	if err == nil {
-		err = destroy(old)
+	if err := l.write([]*request{{records: []Record{r}}}); err != nil {
+		return "", err
 	}
-	if err != nil {
-		return nil, "", errors.Join(err, l.Close())
-	}
-	l.head = l.w.good.head()
-	return l, public, nil
+	return public, destroy(old)
 }
 
 // Adoption begins a new log where the old one is missing, and records what the
-// store remembers of the old one.
+// store remembers of the old one. It returns the new first public key.
 func Adoption(ctx context.Context, cfg Config, r Record) (*Log, string, error) {
-	l, key, err := Create(ctx, cfg)
+	store := cfg.Store
+	l, key, err := create(ctx, cfg, header{Epoch: 1, Why: whyFirst})
 	if err != nil {
 		return nil, "", err
 	}
+	if r.Reason == "" && store != nil {
+		h := store.LogHead()
+		r.Reason = fmt.Sprintf("the old log had at least %d lines, with the root %s", h.Size, tlog.Hash(h.Root))
+	}
 	if _, err := l.Append(ctx, r); err != nil {
-		return nil, "", errors.Join(err, l.Close())
+		return nil, "", firstError(err, l.Close())
 	}
 	return l, key, nil
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,20 +21,65 @@ type file interface {
 
 // openAppend opens a segment for appending.
 func openAppend(path string, flag int) (file, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|flag, 0o600) //nolint:gosec // a folder of the user's own
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|flag, 0o600) //nolint:gosec // a folder of the user's own
+	if err != nil {
+		return nil, err
+	}
+	return diskFile{f}, nil
 }
 
-// writeDurable makes a new file, whole and durable or not at all.
-func writeDurable(path string, b []byte) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a folder of the user's own
+// diskFile is a file whose Sync makes its bytes durable and nothing else.
+type diskFile struct{ *os.File }
+
+// writeDurable makes or replaces a file, whole and durable or not at all.
+func writeDurable(path string, b []byte) error {
+	part := path + ".new"
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // a folder of the user's own
 	if err != nil {
 		return unavailable(path, err)
 	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
-		return errors.Join(unavailable(path, err), os.Remove(path))
+	n, err := f.Write(b)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	if err = firstError(err, f.Chmod(0o600), f.Sync(), f.Close()); err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		_ = os.Remove(part)
+		return unavailable(path, err)
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// makeDir makes the log's folder for the user alone, whatever the umask.
+func makeDir(path string) error {
+	if err := firstError(os.MkdirAll(path, 0o700), os.Chmod(path, 0o700)); err != nil { //nolint:gosec // a folder needs the x
+		return unavailable(path, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return unavailable(path, err)
+	}
+	return nil
+}
+
+// firstError keeps an error of this package its own type, which errors.Join
+// would not.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unreadable(err error) error {
+	return &secret.Error{Kind: secret.Unavailable, Text: "the audit log cannot be read: " + cause(err).Error(), Err: err}
 }
 
 // destroy overwrites a file before it removes it: the best that can be done
@@ -51,7 +97,7 @@ func destroy(path string) error {
 		return unavailable(path, err)
 	}
 	_, err = f.Write(make([]byte, info.Size()))
-	if err = errors.Join(err, f.Sync(), f.Close(), os.Remove(path)); err != nil {
+	if err = firstError(err, f.Sync(), f.Close(), os.Remove(path)); err != nil {
 		return unavailable(path, err)
 	}
 	return syncDir(filepath.Dir(path))

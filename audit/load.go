@@ -1,32 +1,14 @@
 package audit
 
 import (
+	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
-
-// tail is what a crash left behind: bytes that were never acknowledged. They
-// are cut off, and a record says so.
-type tail struct {
-	bytes int64
-	sum   string
-	why   string
-}
-
-func (t *tail) record() Record {
-	reason := t.why
-	if reason == "" {
-		reason = fmt.Sprintf("%d bytes behind the last checkpoint were never acknowledged: sha256 %s", t.bytes, t.sum)
-	}
-	return Record{Principal: "app:tacit", Verb: Recover, Outcome: OK, Reason: reason}
-}
 
 // load finds the last segment and goes on where its last checkpoint stands.
 func (l *Log) load() error {
@@ -34,31 +16,40 @@ func (l *Log) load() error {
 	if err != nil {
 		return err
 	}
-	for len(all) > 0 {
+	if err := l.rememberTails(); err != nil {
+		return err
+	}
+	for ; len(all) > 0; all = all[:len(all)-1] {
 		last := all[len(all)-1]
 		err := l.resume(last)
-		if err == nil && l.w.closed {
-			return secret.Errorf(secret.Corrupt, "", "%s: the segment after this one is missing\n  tacit audit verify", segmentName(last))
+		if errors.Is(err, errUnendorsed) {
+			if err := l.discard(last); err != nil {
+				return err
+			}
+			continue
 		}
-		if !errors.Is(err, errUnendorsed) {
-			l.head = l.w.good.head()
+		if err == nil && l.w.closed {
+			err = secret.Errorf(secret.Corrupt, "", "%s: the last segment of the audit log is missing\n  tacit audit verify", segmentPath(l.cfg.Dir, last+1))
+		}
+		if err != nil || last == 1 {
 			return err
 		}
-		// The next segment was prepared, and a crash came before the
-		// endorsement: it counts for nothing.
-		if err := errors.Join(os.Remove(segmentPath(l.cfg.Dir, last)), destroy(l.keyPath(last))); err != nil {
-			return unavailable(l.cfg.Dir, err)
-		}
-		l.w = walker{}
-		all = all[:len(all)-1]
+		// A crash may have come before it was done.
+		return destroy(l.keyPath(last - 1))
 	}
-	return secret.Errorf(secret.Corrupt, "", "%s: the audit log is missing\n  if you know why:  tacit audit adopt", l.cfg.Dir)
+	return missing(l.cfg.Dir, os.ErrNotExist)
+}
+
+// discard removes a segment that was prepared, when a crash came before its
+// endorsement: it counts for nothing.
+func (l *Log) discard(number uint64) error {
+	return firstError(remove(segmentPath(l.cfg.Dir, number)), destroy(l.keyPath(number)))
 }
 
 var errUnendorsed = errors.New("segment without endorsement")
 
-// resume goes on in a segment that exists: it finds the last checkpoint, cuts
-// off what stands behind it, and takes up the signing key.
+// resume goes on in a segment that exists: it finds the last checkpoint and
+// takes up the signing key.
 func (l *Log) resume(number uint64) error {
 	path := segmentPath(l.cfg.Dir, number)
 	in, err := os.Open(path) //nolint:gosec // the log's own folder
@@ -70,14 +61,8 @@ func (l *Log) resume(number uint64) error {
 	if err != nil {
 		return err
 	}
-	var h header
-	if first == nil || !parseLine(first, &h) {
-		if number > 1 {
-			return errUnendorsed
-		}
-		return secret.Errorf(secret.Corrupt, "", "%s:1: is no header of a segment\n  tacit audit verify", segmentName(number))
-	}
-	if err := l.endorsed(h, first, in); err != nil {
+	h, err := l.endorsed(number, first, in)
+	if err != nil {
 		return err
 	}
 	private, err := l.unseal(h)
@@ -87,38 +72,78 @@ func (l *Log) resume(number uint64) error {
 	if err := l.enter(number, private, first); err != nil {
 		return err
 	}
-	if l.fromCache(in) {
-		return nil
-	}
+	l.fromCache(in)
 	if _, err := in.Seek(l.offset, io.SeekStart); err != nil {
-		return unavailable(path, err)
+		return unreadable(err)
 	}
 	return l.catchUp(in)
 }
 
-// endorsed refuses a segment that has only a header and that the one before
-// does not endorse: a crash came in between. One with a checkpoint was.
-func (l *Log) endorsed(h header, first []byte, in *os.File) error {
+// endorsed returns the header of a segment, or errUnendorsed if a crash came
+// between making the segment and its endorsement by the one before.
+func (l *Log) endorsed(number uint64, first []byte, in *os.File) (header, error) {
+	var h header
+	whole := first != nil && parseLine(first, &h) && h.check() && h.Segment == number
+	bad := secret.Errorf(secret.Corrupt, "", "%s:1: is not the header that belongs there\n  tacit audit verify", segmentName(number))
 	info, err := in.Stat()
 	if err != nil {
-		return unavailable(in.Name(), err)
+		return h, unreadable(err)
 	}
-	if h.Why != whyNext || info.Size() > int64(len(first))+1 || l.w.closed && l.w.last.next == h.Key {
+	entered := info.Size() > int64(len(first))+1
+	switch {
+	case whole && (h.Why != whyNext || entered):
+		return h, nil
+	case number == 1:
+		return h, bad
+	}
+	before := walker{}
+	if l.number == number-1 {
+		before = l.w
+	} else if err := before.readFile(l.cfg.Dir, number-1); err != nil {
+		return h, err
+	}
+	if before.closed && whole && before.last.next == h.Key {
+		return h, nil
+	}
+	used, err := hasCheckpoint(in.Name())
+	if err == nil {
+		err = errUnendorsed
+		if before.closed || used {
+			err = bad
+		}
+	}
+	return h, err
+}
+
+// readFile walks a whole segment, up to a line that a crash tore.
+func (w *walker) readFile(dir string, number uint64) error {
+	in, err := os.Open(segmentPath(dir, number))
+	if err != nil {
+		return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is missing\n  tacit audit verify", segmentPath(dir, number))
+	}
+	defer func() { _ = in.Close() }()
+	err = w.read(in, number, nil)
+	switch {
+	case errors.As(err, &fault{}):
+		return secret.Errorf(secret.Corrupt, "", "%s: a line %s\n  tacit audit verify", segmentName(number), err)
+	case errors.Is(err, errTorn):
 		return nil
 	}
-	before, err := os.Open(segmentPath(l.cfg.Dir, h.Segment-1))
+	return err
+}
+
+// hasCheckpoint reports whether any group was ever written to a segment.
+func hasCheckpoint(path string) (found bool, err error) {
+	in, err := os.Open(path) //nolint:gosec // the log's own folder
 	if err != nil {
-		return secret.Errorf(secret.Corrupt, "", "%s: the segment before is missing\n  tacit audit verify", segmentName(h.Segment))
+		return false, unreadable(err)
 	}
-	defer func() { _ = before.Close() }()
-	w := &walker{}
-	if err := w.read(before, h.Segment-1, nil); err != nil && !errors.As(err, &fault{}) && !errors.Is(err, errTorn) {
-		return err
-	}
-	if !w.closed || w.last.next != h.Key {
-		return errUnendorsed
-	}
-	return nil
+	defer func() { _ = in.Close() }()
+	err = anyLines(in, func(b []byte, _ int64) error {
+		found = found || bytes.HasPrefix(b, []byte(checkpointPrefix))
+		return nil
+	})
+	return found, err
 }
 
 // read walks a whole segment. each is called with every record.
@@ -137,108 +162,82 @@ func (w *walker) read(in io.Reader, number uint64, each func(*Record) error) err
 	})
 }
 
-func firstLine(in io.Reader) ([]byte, error) {
-	b := make([]byte, MaxLine)
-	n, err := io.ReadFull(in, b)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return nil, secret.Errorf(secret.Unavailable, "", "the audit log cannot be read: %s", cause(err))
+// firstLine returns a segment's first line, nil if there is no whole one.
+func firstLine(in io.ReadSeeker) ([]byte, error) {
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return nil, unreadable(err)
 	}
-	i := bytes.IndexByte(b[:n], '\n')
-	if i < 0 {
+	b, err := bufio.NewReaderSize(in, MaxHeader).ReadSlice('\n')
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, bufio.ErrBufferFull):
 		return nil, nil
+	case err != nil:
+		return nil, unreadable(err)
 	}
-	return b[:i:i], nil
+	return b[: len(b)-1 : len(b)-1], nil
 }
 
 // catchUp reads what stands behind l.offset: groups of other processes, and
 // perhaps, at the end, what a crash left.
 func (l *Log) catchUp(in *os.File) error {
-	start := l.offset
-	var broken error
-	at := start
+	start, at := l.offset, l.offset
 	err := lines(in, func(b []byte, next int64) error {
-		if broken != nil {
-			// A later checkpoint of this segment's key shows that this was
-			// acknowledged once, and is damaged now.
-			if c, ok := openLine(b, l.w.verifier); ok && c.segment == l.number {
-				return broken
-			}
-			return nil
-		}
+		before := l.w.last
 		if _, err := l.w.step(b); err != nil {
-			if c, ok := openLine(b, l.w.verifier); ok && c.log == l.w.header.Log {
-				return l.corrupt(at, err)
-			}
-			broken = l.corrupt(at, err)
-			return nil
+			return err
 		}
-		if l.w.edge.size == l.w.good.size && bytes.HasPrefix(b, []byte(checkpointPrefix)) {
+		if l.w.last != before {
 			l.lineAt, l.offset = at, start+next
 		}
 		at = start + next
 		return nil
 	})
-	if err != nil && !errors.Is(err, errTorn) {
+	if err != nil && !errors.Is(err, errTorn) && !errors.As(err, &fault{}) {
 		return err
 	}
-	return l.cutTail(in)
+	if err != nil {
+		if err := l.acknowledged(in, at, err); err != nil {
+			return err
+		}
+	}
+	return l.findTail(in)
+}
+
+// acknowledged looks whether a checkpoint stands behind a line that is not as
+// it should be. Then it was acknowledged once, and is damaged now: nothing may
+// be cut off.
+func (l *Log) acknowledged(in *os.File, at int64, why error) error {
+	if _, err := in.Seek(at, io.SeekStart); err != nil {
+		return unreadable(err)
+	}
+	return anyLines(in, func(b []byte, _ int64) error {
+		if c, ok := openLine(b, l.w.verifier); ok && c.log == l.w.header.Log {
+			return l.corrupt(at, why)
+		}
+		return nil
+	})
 }
 
 func (l *Log) corrupt(at int64, err error) error {
 	return secret.Errorf(secret.Corrupt, "", "%s: the line at byte %d %s\n  tacit audit verify", segmentName(l.number), at, err)
 }
 
-// cutTail removes what stands behind the last checkpoint.
-func (l *Log) cutTail(in *os.File) error {
-	info, err := in.Stat()
-	if err != nil {
-		return unavailable(l.path(), err)
-	}
-	l.w.edge = l.w.good.clone()
-	n := info.Size() - l.offset
-	if n <= 0 {
-		return nil
-	}
-	if _, err := in.Seek(l.offset, io.SeekStart); err != nil {
-		return unavailable(l.path(), err)
-	}
-	sum := sha256.New()
-	if _, err := io.Copy(sum, in); err != nil {
-		return unavailable(l.path(), err)
-	}
-	if err := l.f.Truncate(l.offset); err != nil {
-		return unavailable(l.path(), err)
-	}
-	l.tail = &tail{bytes: n, sum: hex.EncodeToString(sum.Sum(nil))}
-	return nil
-}
-
 // follow takes in what other processes appended since. The lock is held.
 func (l *Log) follow() error {
 	for {
-		if l.failed {
-			return nil
-		}
-		info, err := os.Stat(l.path())
-		switch {
-		case os.IsNotExist(err):
-			return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is gone\n  tacit audit verify", l.path())
-		case err != nil:
-			return unavailable(l.path(), err)
-		case info.Size() < l.offset:
-			return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log was cut\n  tacit audit verify", l.path())
-		case info.Size() > l.offset:
-			if err := l.readNew(); err != nil {
-				return err
-			}
+		if err := l.same(); err != nil {
+			return err
 		}
 		next := segmentPath(l.cfg.Dir, l.number+1)
-		if _, err := os.Stat(next); err != nil {
+		if _, err := os.Lstat(next); err != nil {
+			if l.w.closed {
+				return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is gone\n  tacit audit verify", next)
+			}
 			return nil
 		}
-		err = l.resume(l.number + 1)
+		err := l.resume(l.number + 1)
 		if errors.Is(err, errUnendorsed) {
-			return errors.Join(os.Remove(next), destroy(l.keyPath(l.number+1)))
+			return l.discard(l.number + 1)
 		}
 		if err != nil {
 			return err
@@ -249,14 +248,33 @@ func (l *Log) follow() error {
 	}
 }
 
+// same looks at the open segment: it must be the file it was, and may have
+// grown.
+func (l *Log) same() error {
+	info, err := os.Stat(l.path())
+	switch {
+	case os.IsNotExist(err):
+		return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is gone\n  tacit audit verify", l.path())
+	case err != nil:
+		return unreadable(err)
+	case !os.SameFile(info, l.stat):
+		return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log was replaced\n  tacit audit verify", l.path())
+	case info.Size() < l.offset:
+		return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log was cut\n  tacit audit verify", l.path())
+	case info.Size() > l.offset:
+		return l.readNew()
+	}
+	return nil
+}
+
 func (l *Log) readNew() error {
 	in, err := os.Open(l.path())
 	if err != nil {
-		return unavailable(l.path(), err)
+		return unreadable(err)
 	}
 	defer func() { _ = in.Close() }()
 	if _, err := in.Seek(l.offset, io.SeekStart); err != nil {
-		return unavailable(l.path(), err)
+		return unreadable(err)
 	}
 	return l.catchUp(in)
 }

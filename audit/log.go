@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -78,7 +77,8 @@ type Log struct {
 	leading bool       // someone works on them
 	closed  bool
 	idle    *sync.Cond
-	head    Head // of what is durable
+	head    Head   // of what is durable
+	named   uint64 // the generation that the newest checkpoint names
 
 	// What follows belongs to whoever leads.
 	w       walker
@@ -87,9 +87,11 @@ type Log struct {
 	offset  int64  // behind the last checkpoint, or the header
 	lineAt  int64  // where that line begins
 	signer  note.Signer
-	tail    *tail // bytes that were cut off and must be recorded
-	failed  bool  // a fsync failed: this file is never written again
-	written bool  // the cache is behind
+	stat    os.FileInfo // of the file when it was opened
+	tails   []tail      // bytes that do not count and must be recorded
+	lost    int64       // the length of a group that failed
+	failed  bool        // a fsync failed: this file is never written again
+	unsaved int64       // bytes that the cache is behind
 }
 
 var _ Appender = (*Log)(nil)
@@ -105,50 +107,84 @@ func create(ctx context.Context, cfg Config, h header) (*Log, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if err := os.MkdirAll(l.cfg.Dir, 0o700); err != nil {
-		return nil, "", errors.Join(unavailable(l.cfg.Dir, err), l.Close())
-	}
 	if err := l.lock.lock(ctx, l.cfg.LockWait); err != nil {
-		return nil, "", errors.Join(err, l.Close())
+		return nil, "", firstError(err, l.Close())
 	}
 	defer l.lock.unlock()
-	if old, err := segments(l.cfg.Dir); err != nil || len(old) > 0 {
-		return nil, "", errors.Join(secret.Errorf(secret.Conflict, "", "%s: a log is there already", l.cfg.Dir), l.Close())
+	public, err := l.first(h)
+	if err != nil {
+		return nil, "", firstError(err, l.Close())
+	}
+	return l, public, nil
+}
+
+// first makes the first segment. The lock is held.
+func (l *Log) first(h header) (public string, err error) {
+	if err := makeDir(l.cfg.Dir); err != nil {
+		return "", err
+	}
+	if err := l.vacant(); err != nil {
+		return "", err
 	}
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	private, public, err := newKey()
 	if err != nil {
-		return nil, "", errors.Join(err, l.Close())
+		return "", err
 	}
-	h.Segment, h.Log, h.Key = 1, hex.EncodeToString(id[:]), public
-	if err = l.begin(h, private); err == nil {
-		err = l.write(nil)
+	h.Segment, h.Log, h.Key, h.Time = 1, hex.EncodeToString(id[:]), public, l.cfg.Now().UTC()
+	if err := l.room(); err != nil {
+		return "", err
 	}
-	if err != nil {
-		return nil, "", errors.Join(err, l.Close())
+	if err := l.begin(h, private); err != nil {
+		return "", err
 	}
-	l.head = l.w.good.head()
-	return l, public, nil
+	if err := l.write(nil); err != nil {
+		return "", err
+	}
+	l.publish()
+	return public, nil
+}
+
+// vacant refuses a folder where a log is. A first header without a checkpoint
+// is none: a crash came while it was made.
+func (l *Log) vacant() error {
+	old, err := segments(l.cfg.Dir)
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	path := segmentPath(l.cfg.Dir, 1)
+	if len(old) == 1 && old[0] == 1 {
+		signed, err := hasCheckpoint(path)
+		if err != nil {
+			return err
+		}
+		if !signed {
+			return remove(path)
+		}
+	}
+	return secret.Errorf(secret.Conflict, "", "%s: a log is there already", l.cfg.Dir)
 }
 
 // Open opens a log for appending. A damaged log, a missing one, and one that
-// the store contradicts are errors of kind [secret.Corrupt].
+// the store contradicts are errors of kind [secret.Corrupt]; a lock that others
+// hold for too long is [secret.Unavailable].
 func Open(ctx context.Context, cfg Config) (*Log, error) {
 	l, err := newLog(cfg)
 	if err != nil {
 		return nil, err
 	}
 	if err := l.lock.lock(ctx, l.cfg.LockWait); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, firstError(err, l.Close())
 	}
 	defer l.lock.unlock()
 	if err = l.load(); err == nil {
 		err = l.anchored()
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, firstError(err, l.Close())
 	}
+	l.publish()
 	return l, nil
 }
 
@@ -168,7 +204,15 @@ func (l *Log) Head() Head {
 }
 
 // Generation returns the store's generation that the newest checkpoint names.
-func (l *Log) Generation() uint64 { return l.w.last.generation }
+func (l *Log) Generation() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.named
+}
+
+// publish tells others how far the log has come; l.mu is held, or nobody else
+// knows l yet.
+func (l *Log) publish() { l.head, l.named = l.w.good.head(), l.w.last.generation }
 
 // Close waits for appends under way and gives everything back. Later appends
 // are Unavailable.
@@ -179,7 +223,7 @@ func (l *Log) Close() error {
 		l.idle.Wait()
 	}
 	l.mu.Unlock()
-	if l.written {
+	if l.unsaved > 0 {
 		l.saveCache()
 	}
 	l.lock.close()
@@ -225,27 +269,6 @@ func (l *Log) anchored() error {
 	return err
 }
 
-// begin makes a segment: its sealed key, then its header, both durable.
-func (l *Log) begin(h header, private string) error {
-	h.Time = l.cfg.Now().UTC()
-	sealed, err := l.cfg.Key.Wrap(keyRecord(h), []byte(private))
-	if err != nil {
-		return err
-	}
-	if err := writeDurable(l.keyPath(h.Segment), sealed); err != nil {
-		return err
-	}
-	b, err := line(h)
-	if err != nil {
-		return err
-	}
-	path := segmentPath(l.cfg.Dir, h.Segment)
-	if err := writeDurable(path, append(b, '\n')); err != nil {
-		return err
-	}
-	return l.enter(h.Segment, private, b)
-}
-
 // enter goes on in a segment whose header is b.
 func (l *Log) enter(number uint64, private string, b []byte) error {
 	if err := l.w.open(b, number); err != nil {
@@ -259,9 +282,14 @@ func (l *Log) enter(number uint64, private string, b []byte) error {
 	if err != nil {
 		return unavailable(segmentPath(l.cfg.Dir, number), err)
 	}
+	stat, err := os.Stat(segmentPath(l.cfg.Dir, number))
+	if err != nil {
+		return firstError(unavailable(segmentPath(l.cfg.Dir, number), err), f.Close())
+	}
 	if l.f != nil {
 		_ = l.f.Close()
 	}
+	l.stat = stat
 	l.f, l.signer, l.number, l.offset, l.lineAt, l.failed = f, signer, number, int64(len(b))+1, 0, false
 	return nil
 }

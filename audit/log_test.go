@@ -431,7 +431,7 @@ func testRollKilled(t *testing.T) {
 			return errors.Join(err, writeDurable(l.keyPath(2), sealed))
 		},
 		"2 torn header":  func() error { return writeDurable(segmentPath(cfg.Dir, 2), []byte(`{"n":`)) },
-		"3 header":       func() error { return l.prepare(h, private) },
+		"3 header":       func() error { _, err := l.prepare(h, private); return err },
 		"4 endorsement":  func() error { return l.commitEndorsement(public) },
 		"5 old key gone": func() error { return destroy(l.keyPath(1)) },
 	}

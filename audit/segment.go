@@ -15,6 +15,9 @@ import (
 // MaxLine bounds a line of a segment: a record with all its texts escaped.
 const MaxLine = 128 << 10
 
+// MaxHeader bounds the first line of a segment: at most 64 hashes.
+const MaxHeader = 8 << 10
+
 // header is the first line of a segment, and a leaf of the tree like any
 // record.
 type header struct {
@@ -29,6 +32,10 @@ type header struct {
 	// Generation is one of the store's that a checkpoint before names, or a
 	// lower one.
 	Generation uint64 `json:"generation"`
+	// Left is how many bytes the file before has behind its last checkpoint
+	// that counts, after a failed fsync; LeftSum is their SHA-256.
+	Left    int64  `json:"left,omitempty"`
+	LeftSum string `json:"left_sha256,omitempty"`
 }
 
 // Why a segment begins.

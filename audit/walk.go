@@ -8,8 +8,6 @@ import (
 	"io"
 
 	"golang.org/x/mod/sumdb/note"
-
-	"github.com/tacit-secrets/tacit/secret"
 )
 
 // A walker goes through the lines of the log in order and checks each against
@@ -140,7 +138,7 @@ func (w *walker) check(b []byte) error {
 var errTorn = errors.New("torn line")
 
 // lines calls f with each line of r, without its newline, and where the next
-// one begins. A last line without newline is errTorn; one too long is too.
+// one begins. A last line without newline is errTorn; so is one too long.
 func lines(r io.Reader, f func(b []byte, next int64) error) error {
 	in := bufio.NewReaderSize(r, MaxLine)
 	var at int64
@@ -152,11 +150,38 @@ func lines(r io.Reader, f func(b []byte, next int64) error) error {
 		case errors.Is(err, io.EOF), errors.Is(err, bufio.ErrBufferFull):
 			return errTorn
 		case err != nil:
-			return secret.Errorf(secret.Unavailable, "", "the audit log cannot be read: %s", cause(err))
+			return unreadable(err)
 		}
 		at += int64(len(b))
 		if err := f(b[:len(b)-1], at); err != nil {
 			return err
 		}
+	}
+}
+
+// anyLines is lines for what may be anything: it passes over what is too long,
+// or has no end.
+func anyLines(r io.Reader, f func(b []byte, next int64) error) error {
+	in := bufio.NewReaderSize(r, MaxLine)
+	var at int64
+	long := false
+	for {
+		b, err := in.ReadSlice('\n')
+		at += int64(len(b))
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			long = true
+			continue
+		case err != nil:
+			return unreadable(err)
+		}
+		if !long {
+			if err := f(b[:len(b)-1], at); err != nil {
+				return err
+			}
+		}
+		long = false
 	}
 }
