@@ -38,7 +38,7 @@ func (d *DB) copyTo(ctx context.Context, temp string) error {
 }
 
 func send(path string, w io.Writer) error {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // a file that Backup made
 	if err != nil {
 		return classify(path, err)
 	}
@@ -49,8 +49,9 @@ func send(path string, w io.Writer) error {
 // Restore puts a backup in the place of the store at path, or where there is
 // none. The backup is checked whole and begins a new epoch, under generations
 // higher than seen: what the audit log, or the store that is replaced, knew.
-// A store that another process has open is Unavailable; the replaced one is
-// kept beside the new one, its path with ".replaced" added.
+// A store that a process has open is Unavailable, and none may open it until
+// Restore returns; the replaced one is kept beside the new one, its path with
+// ".replaced" added.
 func Restore(ctx context.Context, path string, r io.Reader, seen uint64, opts *Options) error {
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return err
@@ -61,10 +62,7 @@ func Restore(ctx context.Context, path string, r io.Reader, seen uint64, opts *O
 	}
 	err := receive(ctx, temp, r, seen, opts)
 	if err == nil {
-		err = setAside(ctx, path)
-	}
-	if err == nil {
-		err = publish(temp, path)
+		err = replace(ctx, temp, path)
 	}
 	if err != nil {
 		return firstError(err, remove(temp))
@@ -74,7 +72,7 @@ func Restore(ctx context.Context, path string, r io.Reader, seen uint64, opts *O
 
 // receive writes a backup to a file and makes a sound store of it.
 func receive(ctx context.Context, temp string, r io.Reader, seen uint64, opts *Options) error {
-	f, err := os.OpenFile(temp, os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(temp, os.O_WRONLY, 0o600) //nolint:gosec // a file that Restore made
 	if err != nil {
 		return classify(temp, err)
 	}
@@ -92,26 +90,37 @@ func receive(ctx context.Context, temp string, r io.Reader, seen uint64, opts *O
 	return firstError(err, d.Close())
 }
 
-// setAside moves a store away. Switching it out of WAL mode needs it alone and
-// empties the write-ahead log, which must never meet the new file.
-func setAside(ctx context.Context, path string) error {
-	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
-		return moveSides(path)
+// replace puts a finished file in the place of the store, if there is one. At
+// no moment is there none.
+func replace(ctx context.Context, temp, path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		if err := keepOld(ctx, path); err != nil {
+			return err
+		}
 	}
+	if err := moveSides(path); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return classify(path, err)
+	}
+	return syncPath(filepath.Dir(path))
+}
+
+// keepOld gives the store a second name, after it has settled.
+func keepOld(ctx context.Context, path string) error {
 	if err := checkPath(path); err != nil {
 		return err
 	}
-	err := settle(ctx, path)
-	if err != nil && !errors.Is(err, secret.Corrupt) {
+	if err := settle(ctx, path); err != nil && !errors.Is(err, secret.Corrupt) {
 		return err
 	}
 	old := path + ".replaced"
-	if err := os.Rename(path, old); err != nil {
-		return classify(path, err)
-	}
-	return moveSides(path)
+	return firstError(remove(old), classify(old, os.Link(path, old)))
 }
 
+// settle takes a store out of WAL mode, which needs it alone and empties the
+// write-ahead log: that must never meet the new file.
 func settle(ctx context.Context, path string) error {
 	c, err := dial(ctx, path)
 	if err != nil {
@@ -119,7 +128,7 @@ func settle(ctx context.Context, path string) error {
 	}
 	var mode string
 	_, err = c.get("PRAGMA journal_mode = DELETE", nil, &mode)
-	if err == nil && mode != "delete" {
+	if isBusy(err) || err == nil && mode != "delete" {
 		err = secret.Errorf(secret.Unavailable, "", "%s: another process has the store open; end it first", path)
 	}
 	return firstError(err, c.close())
@@ -133,7 +142,7 @@ func moveSides(path string) error {
 			return classify(path, err)
 		}
 	}
-	return syncPath(filepath.Dir(path))
+	return nil
 }
 
 // AcceptRollback begins a new epoch: the store is taken as it is, with a

@@ -270,4 +270,7 @@ func TestAcceptRollback(t *testing.T) {
 		t.Errorf("generation %d, epoch %d, log %d", f.Generation(), f.Epoch(), f.LogHead().Size)
 	}
 	wantGet(t, f.open(t), "a", "x")
+	f.SetLog(func() LogHead { return LogHead{Size: 9, Edge: make([][32]byte, maxEdge+1)} })
+	wantKind(t, f.Update(t.Context(), func(tx *Tx) error { return tx.Put(row("a"), nil) }), secret.Invalid)
+	wantGet(t, f.open(t), "a", "x")
 }

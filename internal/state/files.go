@@ -80,7 +80,7 @@ func makeFolder(dir string) error {
 // makeFile makes an empty file that only its owner can read, before SQLite
 // would; the files beside it take its mode, whatever the umask.
 func makeFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the store's own path
 	if err != nil {
 		return classify(path, err)
 	}
@@ -90,7 +90,7 @@ func makeFile(path string) error {
 // syncPath makes a file or a folder's entries durable. It must not be used on
 // a database that this process has open: closing it would drop SQLite's locks.
 func syncPath(path string) error {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // a file or folder of the store
 	if err != nil {
 		return classify(path, err)
 	}

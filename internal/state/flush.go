@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"crypto/sha256"
+
+	"github.com/tacit-secrets/tacit/secret"
 )
 
 // flush writes a batch into the open transaction, state row included, and
@@ -31,7 +33,11 @@ func (d *DB) flush(c *conn, snap *snapshot, b *batch) (*snapshot, error) {
 		b.renew(&next.state)
 	}
 	if head := d.log.Load(); head != nil {
-		if h := (*head)(); h.Size >= next.state.Log.Size {
+		h := (*head)()
+		if len(h.Edge) > maxEdge {
+			return nil, secret.Errorf(secret.Invalid, "", "a log's right edge has at most %d hashes", maxEdge)
+		}
+		if h.Size >= next.state.Log.Size {
 			next.state.Log = h
 		}
 	}
@@ -54,7 +60,7 @@ func (s *snapshot) write(c *conn, k Key, old, e *entry) error {
 		}
 		return c.run("DELETE FROM row WHERE key = ?", rowKey)
 	}
-	b, err := s.keys.seal(k, rowKey, e.payload)
+	b, err := s.seal(k, rowKey, e.payload)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (s *stateRow) marshal() []byte {
 	b = append(b, s.Header[:]...)
 	b = binary.BigEndian.AppendUint64(b, s.Log.Size)
 	b = append(b, s.Log.Root[:]...)
-	b = append(b, byte(len(s.Log.Edge)))
+	b = append(b, byte(len(s.Log.Edge))) //nolint:gosec // at most maxEdge: flush sees to it
 	for _, e := range s.Log.Edge {
 		b = append(b, e[:]...)
 	}
@@ -138,7 +138,7 @@ func (r *reader) uint64() uint64 { return binary.BigEndian.Uint64(r.next(8)) }
 // bytes reads what appendBytes wrote; a length has one encoding only.
 func (r *reader) bytes() []byte {
 	n, used := binary.Uvarint(r.b)
-	if r.bad || used <= 0 || n > uint64(len(r.b)-used) || used > 1 && r.b[used-1] == 0 {
+	if r.bad || used <= 0 || n > MaxPayloadBytes || used > 1 && r.b[used-1] == 0 {
 		r.bad = true
 		return nil
 	}

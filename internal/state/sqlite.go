@@ -112,7 +112,7 @@ func (c *conn) stmt(query string) (*sql.Stmt, error) {
 // run executes a prepared statement. A statement takes microseconds, so that
 // contexts are asked between them.
 func (c *conn) run(query string, args ...any) error {
-	s, err := c.stmt(query)
+	s, err := c.stmt(query) //nolint:sqlclosecheck // closed with the connection
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (c *conn) exec(query string, args ...any) error {
 
 // get reads one row; false if there is none.
 func (c *conn) get(query string, args []any, dest ...any) (bool, error) {
-	s, err := c.stmt(query)
+	s, err := c.stmt(query) //nolint:sqlclosecheck // closed with the connection
 	if err != nil {
 		return false, err
 	}
@@ -141,7 +141,7 @@ func (c *conn) get(query string, args []any, dest ...any) (bool, error) {
 
 // each calls f with each row of a query.
 func (c *conn) each(query string, args []any, f func(scan func(...any) error) error) (err error) {
-	s, err := c.stmt(query)
+	s, err := c.stmt(query) //nolint:sqlclosecheck // closed with the connection
 	if err != nil {
 		return err
 	}

@@ -200,7 +200,7 @@ func (t *Tx) load(k Key) (*entry, error) {
 	if !ok {
 		return &entry{absent: true}, nil
 	}
-	payload, err := t.snap.keys.open(k, rowKey, s)
+	payload, err := t.snap.open(k, rowKey, s)
 	if err != nil {
 		return nil, damaged(t.d.path, err)
 	}
