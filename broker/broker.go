@@ -1,0 +1,215 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tacit-secrets/tacit/audit"
+	"github.com/tacit-secrets/tacit/policy"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// DefaultTimeout bounds one call of a backend.
+const DefaultTimeout = 10 * time.Second
+
+// InFlight is how many requests of one call are sent to a store at once.
+const InFlight = 32
+
+// An Env is one environment: a backend with a name prefix.
+type Env struct {
+	// Open returns the backend. It is called once, when the environment is
+	// first used; after an error it is called again.
+	Open func(ctx context.Context) (secret.Backend, error)
+	// Prefix is put before every name; empty, or ending in "/".
+	Prefix string
+	// Exclusive says that nothing else writes to the store, so that
+	// compare-and-swap may be done here where the backend cannot.
+	Exclusive bool
+	// Timeout bounds one call of the backend. Zero means DefaultTimeout.
+	Timeout time.Duration
+}
+
+// Opened is an Env over a backend that is open already.
+func Opened(b secret.Backend) Env {
+	return Env{Open: func(context.Context) (secret.Backend, error) { return b, nil }}
+}
+
+// Config says what a [Broker] works with.
+type Config struct {
+	Envs   map[string]Env
+	Policy policy.Decider   // required
+	Log    audit.Appender   // required: a Broker that cannot record does not answer
+	Now    func() time.Time // nil: time.Now
+}
+
+// A Broker decides, records and answers. It is safe for concurrent use.
+type Broker struct {
+	envs   map[string]*env
+	policy policy.Decider
+	log    audit.Appender
+	now    func() time.Time
+	quiet  denials
+	seed   maphash.Seed
+}
+
+// New returns a Broker. The error, of kind [secret.Invalid], lists all that is
+// wrong with cfg.
+func New(cfg Config) (*Broker, error) {
+	var problems []string
+	if cfg.Policy == nil {
+		problems = append(problems, "no policy")
+	}
+	if cfg.Log == nil {
+		problems = append(problems, "no audit log")
+	}
+	b := &Broker{envs: map[string]*env{}, policy: cfg.Policy, log: cfg.Log, now: cfg.Now, seed: maphash.MakeSeed()}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	for name, e := range cfg.Envs {
+		if e.Open == nil || secret.CheckEnv(name) != nil || e.Prefix != "" && !strings.HasSuffix(e.Prefix, "/") {
+			problems = append(problems, "environment "+name)
+		}
+		e.Timeout = cmp.Or(e.Timeout, DefaultTimeout)
+		b.envs[name] = &env{Env: e, name: name}
+	}
+	if len(problems) > 0 {
+		return nil, secret.Errorf(secret.Invalid, "", "broker: %s", strings.Join(problems, ", "))
+	}
+	return b, nil
+}
+
+// Envs returns the names of the environments, sorted.
+func (b *Broker) Envs() []string { return slices.Sorted(maps.Keys(b.envs)) }
+
+// Capabilities names the optional promises of an environment's backend.
+func (b *Broker) Capabilities(ctx context.Context, name string) ([]string, error) {
+	e, err := b.env(name)
+	if err != nil {
+		return nil, err
+	}
+	back, err := e.backend(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return secret.Capabilities(back), nil
+}
+
+// Explain decides without asking anything of a store and without a record:
+// for people who ask why.
+func (b *Broker) Explain(r policy.Request) policy.Decision {
+	if r.Time.IsZero() {
+		r.Time = b.now()
+	}
+	if e, ok := b.policy.(interface {
+		Explain(policy.Request) policy.Decision
+	}); ok {
+		return e.Explain(r)
+	}
+	return b.policy.Decide(r)
+}
+
+// Close records what was not recorded one by one. The Broker is not used
+// afterwards.
+func (b *Broker) Close(ctx context.Context) error {
+	for _, r := range b.quiet.drain() {
+		if _, err := b.log.Append(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Broker) env(name string) (*env, error) {
+	e, ok := b.envs[name]
+	if !ok {
+		return nil, secret.Errorf(secret.Invalid, "", "no environment %q is declared\n  there are: %s", name, strings.Join(b.Envs(), ", "))
+	}
+	return e, nil
+}
+
+// env is an environment in use.
+type env struct {
+	Env
+	name    string
+	mu      sync.Mutex
+	open    secret.Backend
+	flights flights
+	locks   [64]sync.Mutex // by name, for compare-and-swap done here
+}
+
+// backend opens the environment when it is first used.
+func (e *env) backend(ctx context.Context) (secret.Backend, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.open == nil {
+		b, err := e.Open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		e.open = b
+	}
+	return e.open, nil
+}
+
+// full puts the prefix before a name, and checks the result again.
+func (e *env) full(n secret.Name) (secret.Name, error) {
+	if err := n.Check(); err != nil {
+		return "", err
+	}
+	full := secret.Name(e.Prefix) + n
+	if err := full.Check(); err != nil {
+		return "", err
+	}
+	return full, nil
+}
+
+// own takes the prefix away from a name that the store told.
+func (e *env) own(n secret.Name) secret.Name {
+	return secret.Name(strings.TrimPrefix(string(n), e.Prefix))
+}
+
+// outside gives an error one kind, and the name that the caller knows.
+func (e *env) outside(err error, n secret.Name) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.DeadlineExceeded) && secret.KindOf(err) == 0 {
+		return &secret.Error{Kind: secret.Unavailable, Name: shown(e.name, n), Text: "the store did not answer in time", Err: err}
+	}
+	inner, ok := errors.AsType[*secret.Error](err)
+	if !ok {
+		// A backend that gives no kind is broken; its words may hold
+		// anything, so they go no further.
+		return secret.Errorf(secret.Unavailable, shown(e.name, n), "the store failed without saying how")
+	}
+	out := *inner
+	if out.Name != "" || n != "" {
+		out.Name = shown(e.name, n)
+	}
+	if out.Name == shown(e.name, "") {
+		out.Name = shown(e.name, e.own(inner.Name))
+	}
+	return &out
+}
+
+// shown is a name as messages show it, with its environment.
+func shown(env string, n secret.Name) secret.Name {
+	return secret.Name(secret.Ref{Env: env, Name: n}.String())
+}
+
+// can finds an optional interface of a backend.
+func can[T any](b secret.Backend, n secret.Name, what string) (T, error) {
+	t, ok := b.(T)
+	if !ok {
+		return t, secret.Errorf(secret.Unsupported, n, "this store %s", what)
+	}
+	return t, nil
+}

@@ -1,0 +1,206 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// Put makes a new version current, creating the secret if need be.
+func (b *Broker) Put(ctx context.Context, c secret.Caller, r secret.Ref, value secret.Value, opts *secret.PutOptions) (secret.Version, error) {
+	q, err := b.prepareWrite(ctx, c, secret.Put, r)
+	if err != nil {
+		return secret.Version{}, err
+	}
+	return do(q, itself, func(ctx context.Context, back secret.Backend) (secret.Version, error) {
+		if err := refuse(back, q.name, opts); err != nil {
+			return secret.Version{}, err
+		}
+		return back.Put(ctx, q.full, value, opts)
+	})
+}
+
+// Swap is Put if r.At is the current version; the zero At demands that there
+// is none. Otherwise Conflict.
+func (b *Broker) Swap(ctx context.Context, c secret.Caller, r secret.Ref, value secret.Value, opts *secret.PutOptions) (secret.Version, error) {
+	q, err := b.prepareWrite(ctx, c, secret.Put, r)
+	if err != nil {
+		return secret.Version{}, err
+	}
+	return do(q, itself, func(ctx context.Context, back secret.Backend) (secret.Version, error) {
+		return q.swap(ctx, back, swapping{r.At, value, opts})
+	})
+}
+
+type swapping struct {
+	old   secret.At
+	value secret.Value
+	opts  *secret.PutOptions
+}
+
+// swap compares and swaps by the backend's own means, or under a lock where
+// nothing else writes to the store.
+func (q *call) swap(ctx context.Context, back secret.Backend, s swapping) (secret.Version, error) {
+	if err := refuse(back, q.name, s.opts); err != nil {
+		return secret.Version{}, err
+	}
+	if sw, ok := back.(secret.Swapper); ok {
+		return sw.Swap(ctx, q.full, s.old, s.value, s.opts)
+	}
+	if !q.env.Exclusive {
+		return secret.Version{}, secret.Errorf(secret.Unsupported, q.name, "this store cannot compare and swap")
+	}
+	lock := &q.env.locks[maphash.String(q.b.seed, string(q.full))%uint64(len(q.env.locks))]
+	lock.Lock()
+	defer lock.Unlock()
+	m, err := back.Describe(ctx, q.full)
+	if err != nil && !errors.Is(err, secret.NotFound) {
+		return secret.Version{}, err
+	}
+	current, ok := m.Current()
+	if ok != (s.old != secret.At{}) || ok && !fits(current, s.old) {
+		return secret.Version{}, &secret.Error{Kind: secret.Conflict, Name: q.name, Version: current.ID, Text: "another version is current"}
+	}
+	return back.Put(ctx, q.full, s.value, s.opts)
+}
+
+func fits(v secret.Version, at secret.At) bool {
+	return (at.ID == "" || at.ID == v.ID) && (at.Number == 0 || at.Number == v.Number)
+}
+
+// refuse answers for options of promises that a backend does not make, before
+// anything changes.
+func refuse(back secret.Backend, n secret.Name, o *secret.PutOptions) error {
+	if o == nil {
+		return nil
+	}
+	var err error
+	if o.ID != "" {
+		_, err = can[secret.Versioner](back, n, "lets no one choose a version's id")
+	}
+	if o.Stages != nil && err == nil {
+		_, err = can[secret.Stager](back, n, "has no stages to move")
+	}
+	if o.Annotations != nil && err == nil {
+		_, err = can[secret.Annotator](back, n, "keeps no tags and descriptions")
+	}
+	if o.Attributes != nil && err == nil {
+		_, err = can[secret.VersionAnnotator](back, n, "keeps no attributes of versions")
+	}
+	return err
+}
+
+// mergeTries bounds how often Merge begins anew because others wrote.
+const mergeTries = 100
+
+// Merge replaces one field, r.Field, of a value that is a JSON object, by
+// compare-and-swap: siblings are kept byte for byte, and a secret that is not
+// there is made. r.At, if set, must be the current version. A value that is no
+// object is Invalid. The verb is put: the old value does not leave the Broker.
+func (b *Broker) Merge(ctx context.Context, c secret.Caller, r secret.Ref, value secret.Value, opts *secret.PutOptions) (secret.Version, error) {
+	q, err := b.prepareWrite(ctx, c, secret.Put, r)
+	if err != nil {
+		return secret.Version{}, err
+	}
+	return do(q, itself, func(ctx context.Context, back secret.Backend) (secret.Version, error) {
+		for try := 1; ; try++ {
+			v, err := q.merge(ctx, back, r, swapping{value: value, opts: opts})
+			if !errors.Is(err, secret.Conflict) || errors.Is(err, secret.Deleted) || r.At != (secret.At{}) || try == mergeTries {
+				return v, err
+			}
+		}
+	})
+}
+
+func (q *call) merge(ctx context.Context, back secret.Backend, r secret.Ref, s swapping) (secret.Version, error) {
+	old, err := back.Get(ctx, q.full, secret.At{})
+	switch {
+	case errors.Is(err, secret.Deleted):
+		return secret.Version{}, &secret.Error{Kind: secret.Conflict, State: secret.Deleted, Name: q.name, Text: "it is deleted"}
+	case errors.Is(err, secret.NotFound):
+		old.Value = secret.Text("{}")
+	case err != nil:
+		return secret.Version{}, err
+	default:
+		s.old = secret.At{ID: old.ID, Number: old.Number}
+	}
+	if r.At != (secret.At{}) && (s.old == (secret.At{}) || !fits(old, r.At)) {
+		return secret.Version{}, &secret.Error{Kind: secret.Conflict, Name: q.name, Version: old.ID, Text: "another version is current"}
+	}
+	s.value, err = setField(old.Value, r, s.value)
+	if err != nil {
+		return secret.Version{}, err
+	}
+	return q.swap(ctx, back, s)
+}
+
+// Rollback writes the value of the version r.At as a new version, by
+// compare-and-swap. The verb is put.
+func (b *Broker) Rollback(ctx context.Context, c secret.Caller, r secret.Ref) (secret.Version, error) {
+	q, err := b.prepareWrite(ctx, c, secret.Put, r)
+	if err != nil {
+		return secret.Version{}, err
+	}
+	return do(q, itself, func(ctx context.Context, back secret.Backend) (secret.Version, error) {
+		m, err := back.Describe(ctx, q.full)
+		if err != nil {
+			return secret.Version{}, err
+		}
+		old, err := back.Get(ctx, q.full, r.At)
+		if err != nil {
+			return secret.Version{}, err
+		}
+		current, ok := m.Current()
+		if !ok {
+			return back.Put(ctx, q.full, old.Value, nil)
+		}
+		return q.swap(ctx, back, swapping{old: secret.At{ID: current.ID, Number: current.Number}, value: old.Value})
+	})
+}
+
+// purger is a backend that says whose time is over: deleted secrets whose
+// window has passed. The first writer after it removes them, on record.
+type purger interface {
+	Expired(ctx context.Context) ([]secret.Name, error)
+}
+
+// sweeper is who removes them.
+const sweeper = secret.Principal("app:tacit")
+
+// prepareWrite is prepare for what writes: it removes first what is due.
+func (b *Broker) prepareWrite(ctx context.Context, c secret.Caller, verb secret.Verb, r secret.Ref) (*call, error) {
+	q, err := b.prepare(ctx, c, verb, r)
+	if err != nil {
+		return nil, err
+	}
+	return q, q.sweep()
+}
+
+// sweep removes the secrets whose time is over, each recorded as destroyed.
+func (q *call) sweep() error {
+	back, err := q.env.backend(q.ctx)
+	if err != nil {
+		return q.env.outside(err, q.name)
+	}
+	p, ok := back.(purger)
+	u, can := back.(secret.Undeleter)
+	if !ok || !can {
+		return nil
+	}
+	due, err := p.Expired(q.ctx)
+	if err != nil {
+		return q.env.outside(err, "")
+	}
+	for _, full := range due {
+		d := &call{b: q.b, ctx: q.ctx, caller: secret.Caller{Principal: sweeper, How: secret.ByOption, For: "its time to come back is over"},
+			verb: secret.Destroy, env: q.env, name: q.env.own(full), full: full, start: q.b.now()}
+		d.decision.Allowed = true
+		_, err := do(d, noVersion, func(ctx context.Context, _ secret.Backend) (struct{}, error) { return struct{}{}, u.Destroy(ctx, full) })
+		if err != nil && !errors.Is(err, secret.NotFound) { // another writer was first
+			return err
+		}
+	}
+	return nil
+}
