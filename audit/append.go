@@ -199,7 +199,7 @@ func (l *Log) commit(b *bytes.Buffer, e edge, next string) error {
 		l.failed, l.lost = true, int64(n)
 		return unavailable(l.path(), err)
 	}
-	l.w.edge, l.w.last, l.w.closed = e, c, next != ""
+	l.w.edge, l.w.last, l.w.signed, l.w.closed = e, c, true, next != ""
 	l.w.before, l.w.good = l.w.good, e.clone()
 	l.unsaved += int64(b.Len())
 	l.lineAt, l.offset = lineAt, l.offset+int64(b.Len())

@@ -58,6 +58,7 @@ func (l *Log) fromCache(in *os.File) bool {
 		return false
 	}
 	l.w.edge, l.w.good, l.w.before, l.w.last, l.w.closed = e, e.clone(), e.clone(), check, check.next != ""
+	l.w.signed = true
 	l.lineAt, l.offset = c.LineAt, c.Offset
 	return true
 }

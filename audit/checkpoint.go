@@ -130,9 +130,18 @@ func ParseKey(s string) error {
 	return nil
 }
 
-// exportCheckpoint reads the signed note out of a checkpoint line.
-func exportCheckpoint(b []byte) (string, bool) {
+// noteOf reads the signed note out of a checkpoint line.
+func noteOf(b []byte) (string, bool) {
 	var l checkpointLine
 	err := json.Unmarshal(b, &l)
 	return l.Checkpoint, err == nil
+}
+
+// unverified reads a signed note without asking who signed it.
+func unverified(signed string) (checkpoint, bool) {
+	text, _, ok := strings.Cut(signed, "\n\n")
+	if !ok {
+		return checkpoint{}, false
+	}
+	return parseCheckpoint(text + "\n")
 }

@@ -36,7 +36,7 @@ func (l *Log) again(r Record) (public string, err error) {
 			return "", err
 		}
 	}
-	if l.lineAt == 0 { // nothing signed this segment's header yet
+	if !l.w.signed { // nothing signed this segment's header yet
 		if err := l.write(nil); err != nil {
 			return "", err
 		}

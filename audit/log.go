@@ -179,7 +179,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	defer l.lock.unlock()
 	if err = l.load(); err == nil {
-		err = l.anchored()
+		err = l.anchored(ctx)
 	}
 	if err != nil {
 		return nil, firstError(err, l.Close())
@@ -241,7 +241,7 @@ func (l *Log) Close() error {
 func (l *Log) path() string { return segmentPath(l.cfg.Dir, l.number) }
 
 // anchored compares the log with what the store remembers.
-func (l *Log) anchored() error {
+func (l *Log) anchored(ctx context.Context) error {
 	if l.cfg.Store == nil {
 		return nil
 	}
@@ -262,7 +262,7 @@ func (l *Log) anchored() error {
 		}
 		return nil
 	}
-	same, err := extends(l.cfg.Dir, h, l.w.good)
+	same, err := l.extends(ctx, h)
 	if err == nil && !same {
 		err = bad
 	}

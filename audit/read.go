@@ -1,12 +1,11 @@
 package audit
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"iter"
 	"os"
-	"path"
+	"strings"
 	"time"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -18,9 +17,10 @@ type Filter struct {
 	Principal    secret.Principal
 	Verb         secret.Verb
 	Env          string
-	Name         string // a pattern: * stands for anything but "/", as in path.Match
+	Name         string // a pattern: * stands for anything
 	Outcome      string
 	Session      string
+	Limit        int // at most this many, the newest; they are kept in memory
 }
 
 func (f *Filter) passes(r *Record) bool {
@@ -31,11 +31,25 @@ func (f *Filter) passes(r *Record) bool {
 		f.Env != "" && f.Env != r.Env || f.Outcome != "" && f.Outcome != r.Outcome || f.Session != "" && f.Session != r.Session {
 		return false
 	}
-	if f.Name == "" || f.Name == r.Name {
-		return true
+	return f.Name == "" || like(f.Name, r.Name)
+}
+
+// like reports whether a name fits a pattern in which * stands for anything.
+func like(pattern, name string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == name
 	}
-	ok, err := path.Match(f.Name, r.Name)
-	return err == nil && ok
+	rest, ok := strings.CutPrefix(name, parts[0])
+	if !ok {
+		return false
+	}
+	for _, p := range parts[1 : len(parts)-1] {
+		if _, rest, ok = strings.Cut(rest, p); !ok {
+			return false
+		}
+	}
+	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
 // Read yields the records of a log's folder that pass the filter, oldest
@@ -43,14 +57,17 @@ func (f *Filter) passes(r *Record) bool {
 // behind the last whole line of the last segment are passed over: another
 // process may be writing them. A line that is no record is [secret.Corrupt].
 func Read(ctx context.Context, dir string, f Filter) iter.Seq2[Record, error] {
+	if f.Limit > 0 {
+		return newest(ctx, dir, f)
+	}
 	return func(yield func(Record, error) bool) {
 		all, err := segments(dir)
 		if err == nil && len(all) == 0 {
 			err = missing(dir, os.ErrNotExist)
 		}
-		for _, n := range all {
+		for i := range all {
 			if err == nil {
-				err = readSegment(ctx, dir, n, func(r Record) bool { return !f.passes(&r) || yield(r, nil) })
+				err = readSegment(ctx, dir, all, i, func(r Record) bool { return !f.passes(&r) || yield(r, nil) })
 			}
 		}
 		if err != nil && !errors.Is(err, errStop) {
@@ -59,89 +76,44 @@ func Read(ctx context.Context, dir string, f Filter) iter.Seq2[Record, error] {
 	}
 }
 
+// newest yields the last f.Limit records.
+func newest(ctx context.Context, dir string, f Filter) iter.Seq2[Record, error] {
+	limit := f.Limit
+	f.Limit = 0
+	return func(yield func(Record, error) bool) {
+		var last []Record
+		for r, err := range Read(ctx, dir, f) {
+			if err != nil {
+				yield(r, err)
+				return
+			}
+			if last = append(last, r); len(last) >= 2*limit {
+				last = append(last[:0], last[len(last)-limit:]...)
+			}
+		}
+		for _, r := range last[max(0, len(last)-limit):] {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
 // errStop ends a walk that the caller does not want to go on.
 var errStop = errors.New("stop")
 
-func readSegment(ctx context.Context, dir string, n uint64, each func(Record) bool) error {
-	in, err := os.Open(segmentPath(dir, n))
-	if err != nil {
-		return missing(dir, err)
-	}
-	defer func() { _ = in.Close() }()
-	first := true
-	err = lines(in, func(b []byte, next int64) error {
-		if ctx.Err() != nil {
-			return &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: ctx.Err()}
-		}
-		if first || bytes.HasPrefix(b, []byte(checkpointPrefix)) {
-			first = false
+func readSegment(ctx context.Context, dir string, all []uint64, i int, each func(Record) bool) error {
+	return segmentLeaves(ctx, dir, all, i, func(n uint64, b []byte, isHeader bool) error {
+		if isHeader {
 			return nil
 		}
 		var r Record
-		if !parseLine(b, &r) {
-			return secret.Errorf(secret.Corrupt, "", "%s: the line that ends at byte %d is no record\n  tacit audit verify", segmentName(n), next)
+		if !parseLine(b, &r) || r.N != n {
+			return secret.Errorf(secret.Corrupt, "", "%s: line %d of the log is no record\n  tacit audit verify", segmentName(all[i]), n)
 		}
 		if !each(r) {
 			return errStop
 		}
 		return nil
 	})
-	if errors.Is(err, errTorn) {
-		return nil
-	}
-	return err
-}
-
-// leaves calls f with every leaf of the log from number from on.
-func leaves(dir string, from uint64, f func(n uint64, b []byte)) error {
-	all, err := segments(dir)
-	if err != nil {
-		return err
-	}
-	for _, n := range all {
-		in, err := os.Open(segmentPath(dir, n))
-		if err != nil {
-			return missing(dir, err)
-		}
-		at := uint64(0)
-		first := true
-		err = lines(in, func(b []byte, _ int64) error {
-			if bytes.HasPrefix(b, []byte(checkpointPrefix)) {
-				return nil
-			}
-			if first {
-				first = false
-				var h header
-				if !parseLine(b, &h) {
-					return errTorn
-				}
-				at = h.N
-			}
-			if at >= from {
-				f(at, b)
-			}
-			at++
-			return nil
-		})
-		_ = in.Close()
-		if err != nil && !errors.Is(err, errTorn) {
-			return err
-		}
-	}
-	return nil
-}
-
-// extends reports whether the log, whose newest checkpoint has the edge now,
-// is a continuation of what head remembers.
-func extends(dir string, head Head, now edge) (bool, error) {
-	e, ok := edgeOf(head)
-	if !ok {
-		return false, nil
-	}
-	err := leaves(dir, head.Size, func(n uint64, b []byte) {
-		if n == e.size && e.size < now.size {
-			e.add(b)
-		}
-	})
-	return e.size == now.size && e.root() == now.root(), err
 }

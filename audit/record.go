@@ -104,10 +104,15 @@ func (r *Record) clean() {
 }
 
 func bounded(s string) string {
-	if len(s) > MaxField {
-		s = s[:MaxField]
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= MaxField {
+		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	n := MaxField
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // Printable makes text safe for a terminal: control characters, the escape

@@ -120,19 +120,13 @@ func (l *Log) builtUpon() bool {
 	if err == nil && info.Size() > l.offset+l.lost {
 		return true
 	}
-	in, err := os.Open(segmentPath(l.cfg.Dir, l.number+1))
-	if err != nil {
+	h, ok := readHeader(l.cfg.Dir, l.number+1)
+	if !ok {
 		return false
 	}
-	defer func() { _ = in.Close() }()
-	b, err := firstLine(in)
-	var h header
-	if err != nil || !parseLine(b, &h) {
-		return false
-	}
-	info, err = in.Stat()
 	// One that this process prepared, and nobody used, does not count.
-	return err == nil && (h.Why != whyNext || info.Size() > int64(len(b))+1)
+	used, err := hasCheckpoint(segmentPath(l.cfg.Dir, l.number+1))
+	return h.Why != whyNext || err != nil || used
 }
 
 // behind sums up what stands behind the last checkpoint.

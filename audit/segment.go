@@ -84,3 +84,27 @@ func missing(dir string, err error) error {
 }
 
 func segmentPath(dir string, n uint64) string { return filepath.Join(dir, segmentName(n)) }
+
+// readHeader reads a segment's first line; ok is false if it is none.
+func readHeader(dir string, n uint64) (h header, ok bool) {
+	in, err := os.Open(segmentPath(dir, n))
+	if err != nil {
+		return h, false
+	}
+	defer func() { _ = in.Close() }()
+	b, err := firstLine(in)
+	return h, err == nil && parseLine(b, &h) && h.check()
+}
+
+// follower is the header of the segment after all[i], nil if there is none. It
+// tells where a file ends to count that could not be made durable.
+func follower(dir string, all []uint64, i int) *header {
+	if i+1 >= len(all) {
+		return nil
+	}
+	h, ok := readHeader(dir, all[i+1])
+	if !ok {
+		return nil
+	}
+	return &h
+}

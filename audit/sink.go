@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -42,9 +43,66 @@ func (s *Sink) Append(ctx context.Context, rs ...Record) (uint64, error) {
 		}
 		all = append(append(all, b...), '\n')
 	}
-	if n, err := s.w.Write(all); err != nil || n < len(all) {
-		return 0, secret.Errorf(secret.Unavailable, "", "the audit sink does not take records: %v", err)
+	n, err := s.w.Write(all)
+	if err == nil && n < len(all) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		return 0, &secret.Error{Kind: secret.Unavailable, Text: "the audit sink does not take records: " + err.Error(), Err: err}
 	}
 	s.n += uint64(len(rs))
 	return first, nil
+}
+
+// sinkWait bounds dialing a socket, and each write to it.
+const sinkWait = 5 * time.Second
+
+// DialSink returns an Appender that writes to a unix socket of streams. It
+// dials when the first record comes, and again when the other side went away;
+// records that it was handed before then may be lost with it.
+func DialSink(path string, now func() time.Time) *Sink {
+	return NewSink(&socket{path: path}, now)
+}
+
+// socket is used by one goroutine at a time.
+type socket struct {
+	path string
+	conn net.Conn
+}
+
+func (s *socket) Write(b []byte) (int, error) {
+	if s.conn == nil {
+		conn, err := net.DialTimeout("unix", s.path, sinkWait)
+		if err != nil {
+			return 0, err
+		}
+		s.conn = conn
+	}
+	err := s.conn.SetWriteDeadline(time.Now().Add(sinkWait))
+	n := 0
+	if err == nil {
+		n, err = s.conn.Write(b)
+	}
+	if err == nil {
+		return n, nil
+	}
+	_ = s.conn.Close()
+	s.conn = nil
+	return n, err
+}
+
+// Close ends the connection, if there is one.
+func (s *Sink) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.w.(*socket)
+	if !ok || c.conn == nil {
+		return nil
+	}
+	conn := c.conn
+	c.conn = nil
+	if err := conn.Close(); err != nil {
+		return &secret.Error{Kind: secret.Unavailable, Text: "the audit sink: " + err.Error(), Err: err}
+	}
+	return nil
 }

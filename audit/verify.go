@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -52,8 +54,8 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	if err := v.compareStart(); err != nil {
 		return Report{}, err
 	}
-	for i, n := range all {
-		if err := v.segment(n, i == len(all)-1); err != nil {
+	for i := range all {
+		if err := v.segment(all[i], follower(dir, all, i)); err != nil {
 			return Report{}, err
 		}
 		if v.stopped {
@@ -89,76 +91,97 @@ func (v *verification) compareStart() error {
 	if v.o.Checkpoint == "" {
 		return nil
 	}
-	text, _, ok := cutLast(v.o.Checkpoint, "\n\n")
-	c, parsed := parseCheckpoint(text + "\n")
-	if !ok || !parsed {
+	c, ok := unverified(v.o.Checkpoint)
+	if !ok {
 		return secret.Errorf(secret.Invalid, "", "this is no checkpoint of an audit log\n  tacit audit checkpoint writes one")
 	}
 	v.outside = &c
 	return nil
 }
 
-func cutLast(s, sep string) (before, after string, ok bool) {
-	for i := len(s) - len(sep); i >= 0; i-- {
-		if s[i:i+len(sep)] == sep {
-			return s[:i], s[i+len(sep):], true
-		}
-	}
-	return s, "", false
-}
-
 func (v *verification) damage(number uint64, lineNo int, err error) {
 	v.r.Damage = append(v.r.Damage, fmt.Sprintf("%s:%d: %s", segmentName(number), lineNo, err))
 }
 
-// segment verifies one file. Whatever is wrong with it ends the verification
-// there: nothing behind it could be believed.
-func (v *verification) segment(number uint64, last bool) error {
+// segment verifies one file; next is the header after it, nil if there is
+// none. Whatever is wrong with it ends the verification there: nothing behind
+// it could be believed.
+func (v *verification) segment(number uint64, next *header) error {
 	in, err := os.Open(segmentPath(v.dir, number))
 	if err != nil {
 		return missing(v.dir, err)
 	}
 	defer func() { _ = in.Close() }()
-	at := 0
-	err = lines(in, func(b []byte, _ int64) error {
-		at++
+	at, end := 0, int64(0)
+	err = lines(in, func(b []byte, next2 int64) error {
 		if err := v.ctx.Err(); err != nil {
 			return &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: err}
 		}
-		if at == 1 {
-			return v.head(b, number)
+		at++
+		if err := v.any(b, number, at); err != nil {
+			return err
 		}
-		return v.line(b)
+		if next != nil && next.Why == whyFsync && v.w.edge.size == next.N && v.w.good.size == next.N {
+			end = next2
+			return errStop // what follows was not made durable
+		}
+		return nil
 	})
+	if errors.Is(err, errStop) {
+		err = left(in, end, next)
+	} else if err == nil || errors.Is(err, errTorn) {
+		at, err = v.ended(at, next, err != nil)
+	}
 	switch {
 	case errors.As(err, &fault{}):
 		v.damage(number, at, err)
 		v.stopped = true
 		return nil
-	case err != nil && !errors.Is(err, errTorn):
+	case err != nil:
 		return err
 	}
-	v.ended(number, at, last, errors.Is(err, errTorn))
+	v.r.Segments++
 	return nil
 }
 
-// ended looks at what stands behind a segment's last checkpoint.
-func (v *verification) ended(number uint64, at int, last, torn bool) {
-	unfinished := torn || v.w.edge.size != v.w.good.size
-	if at == 0 {
-		v.damage(number, 1, faulty("is empty"))
-		v.stopped = true
-		return
+func (v *verification) any(b []byte, number uint64, at int) error {
+	if at == 1 {
+		return v.head(b, number)
 	}
-	if unfinished && last {
-		v.damage(number, at, faulty("stands behind the last checkpoint: it was never acknowledged, or the log was cut there"))
+	return v.line(b)
+}
+
+// left compares what stands behind the last checkpoint of a file that could
+// not be made durable with what the next header says about it. The disk may
+// have kept less.
+func left(in *os.File, end int64, next *header) error {
+	t, err := sumBehind(in, end)
+	if err != nil {
+		return err
 	}
-	if unfinished && !last {
-		// A file that could not be made durable is followed by one with the
-		// same key; the next header tells.
-		v.w.edge = v.w.good.clone()
+	if t.Bytes > next.Left || t.Bytes == next.Left && t.Sum != next.LeftSum {
+		return faulty("is followed by other bytes than were left there by a failed disk")
 	}
-	v.r.Segments++
+	return nil
+}
+
+// ended looks at a segment's end, behind line at, and says which line is
+// wrong.
+func (v *verification) ended(at int, next *header, torn bool) (int, error) {
+	switch {
+	case at == 0:
+		return 1, faulty("is empty, or no line")
+	case torn && v.w.closed:
+		return at + 1, faulty("stands behind the segment's last checkpoint")
+	case torn, v.w.edge.size != v.w.good.size:
+		if torn {
+			at++
+		}
+		return at, faulty("stands behind the last checkpoint: it was never acknowledged, or the log was cut there")
+	case !v.w.signed:
+		return at, faulty("is followed by no checkpoint: it was never acknowledged, or the log was cut there")
+	}
+	return at, nil
 }
 
 func (v *verification) head(b []byte, number uint64) error {
@@ -186,14 +209,8 @@ func (v *verification) laterEpochHas() bool {
 		return false
 	}
 	for _, n := range all {
-		in, err := os.Open(segmentPath(v.dir, n))
-		if err != nil {
-			return false
-		}
-		b, err := firstLine(in)
-		_ = in.Close()
-		var h header
-		if err == nil && parseLine(b, &h) && h.Why == whyEpoch && h.Key == v.o.FirstKey {
+		h, ok := readHeader(v.dir, n)
+		if ok && h.Why == whyEpoch && h.Key == v.o.FirstKey {
 			return true
 		}
 	}
@@ -206,7 +223,7 @@ func (v *verification) line(b []byte) error {
 		return err
 	}
 	if r == nil {
-		v.newest, _ = exportCheckpoint(b)
+		v.newest, _ = noteOf(b)
 		return v.compareCheckpoint()
 	}
 	v.r.Records++
@@ -274,9 +291,7 @@ func (v *verification) signed() bool {
 func (v *verification) finish() {
 	v.r.Size = v.w.good.size
 	v.r.Checkpoint = v.newest
-	for n := range v.begun {
-		v.r.Open = append(v.r.Open, n)
-	}
+	v.r.Open = slices.Sorted(maps.Keys(v.begun))
 	if v.stopped {
 		return
 	}

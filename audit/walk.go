@@ -21,6 +21,7 @@ type walker struct {
 	good     edge          // at the newest checkpoint, or after a header
 	before   edge          // at the checkpoint before that
 	begun    bool          // a header was read
+	signed   bool          // the segment has a checkpoint
 	closed   bool          // the segment's last checkpoint was read
 	count    uint64        // records
 }
@@ -57,7 +58,8 @@ func (w *walker) open(b []byte, number uint64) error {
 	if h.Why == whyEpoch || h.Generation > w.last.generation {
 		w.last.generation = h.Generation
 	}
-	w.header, w.verifier, w.begun, w.known, w.closed = h, v, true, true, false
+	w.header, w.verifier, w.begun, w.known = h, v, true, true
+	w.signed, w.closed = false, false
 	w.edge.add(b)
 	w.before, w.good = w.good, w.edge.clone()
 	return nil
@@ -71,7 +73,7 @@ func (w *walker) follows(h header, e edge) error {
 	same := func(x edge) bool { return x.size == e.size && x.root() == e.root() }
 	switch {
 	case !w.begun:
-		if h.Why != whyFirst && h.Why != whyEpoch || h.N != 0 {
+		if h.Why != whyFirst || h.N != 0 || h.Segment != 1 || h.Epoch != 1 {
 			return faulty("is not the first segment: those before are missing")
 		}
 		return nil
@@ -129,7 +131,7 @@ func (w *walker) check(b []byte) error {
 	case c.generation < w.last.generation:
 		return faulty("names an older generation of the store than the one before")
 	}
-	w.last, w.closed = c, c.next != ""
+	w.last, w.signed, w.closed = c, true, c.next != ""
 	w.before, w.good = w.good, w.edge.clone()
 	return nil
 }

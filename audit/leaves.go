@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"strconv"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// segmentLeaves calls f with the leaves of one segment that count: its header,
+// with isHeader, and its records. A line that is no leaf where one belongs is
+// an error; what a crash left at the end of the last segment is none.
+func segmentLeaves(ctx context.Context, dir string, all []uint64, i int, f func(n uint64, b []byte, isHeader bool) error) error {
+	h, ok := readHeader(dir, all[i])
+	if !ok {
+		return secret.Errorf(secret.Corrupt, "", "%s:1: is no header of a segment\n  tacit audit verify", segmentName(all[i]))
+	}
+	n := h.N
+	return segmentLines(ctx, dir, all, i, func(b []byte) error {
+		if bytes.HasPrefix(b, []byte(checkpointPrefix)) {
+			return nil
+		}
+		n++
+		return f(n-1, b, n-1 == h.N)
+	})
+}
+
+// segmentLines calls f with the lines of one segment that count: all, but for
+// what is left of groups that were never acknowledged.
+func segmentLines(ctx context.Context, dir string, all []uint64, i int, f func(b []byte) error) error {
+	in, err := os.Open(segmentPath(dir, all[i]))
+	if err != nil {
+		return missing(dir, err)
+	}
+	defer func() { _ = in.Close() }()
+	end, last := uint64(math.MaxUint64), i == len(all)-1
+	if next := follower(dir, all, i); next != nil && next.Why == whyFsync {
+		end, last = next.N, true
+	}
+	at, number := uint64(0), uint64(0)
+	err = lines(in, func(b []byte, _ int64) error {
+		if ctx.Err() != nil {
+			return &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: ctx.Err()}
+		}
+		at++
+		if bytes.HasPrefix(b, []byte(checkpointPrefix)) {
+			return f(b)
+		}
+		if at == 1 {
+			var h header
+			if !parseLine(b, &h) {
+				return secret.Errorf(secret.Corrupt, "", "%s:1: is no header of a segment\n  tacit audit verify", segmentName(all[i]))
+			}
+			number = h.N
+		}
+		if number == end {
+			return errEnd
+		}
+		number++
+		return f(b)
+	})
+	switch {
+	case errors.Is(err, errEnd), errors.Is(err, errTorn) && last:
+		return nil
+	case errors.Is(err, errTorn):
+		return secret.Errorf(secret.Corrupt, "", "%s:%d: the line has no end\n  tacit audit verify", segmentName(all[i]), at+1)
+	}
+	return err
+}
+
+// lastCheckpoint returns a segment's last checkpoint, a signed note; empty if
+// it has none.
+func lastCheckpoint(ctx context.Context, dir string, all []uint64, i int) (string, error) {
+	var last []byte
+	err := segmentLines(ctx, dir, all, i, func(b []byte) error {
+		if bytes.HasPrefix(b, []byte(checkpointPrefix)) {
+			last = append(last[:0], b...)
+		}
+		return nil
+	})
+	signed, _ := noteOf(last)
+	return signed, err
+}
+
+// errEnd ends a segment before its file does.
+var errEnd = errors.New("end of the segment")
+
+// leaves calls f with every leaf of the log from number from on.
+func leaves(ctx context.Context, dir string, from uint64, f func(n uint64, b []byte)) error {
+	all, err := segments(dir)
+	if err != nil {
+		return err
+	}
+	first := 0
+	for i := len(all) - 1; i > 0 && first == 0; i-- {
+		if h, ok := readHeader(dir, all[i]); ok && h.N <= from {
+			first = i
+		}
+	}
+	for i := first; i < len(all); i++ {
+		err := segmentLeaves(ctx, dir, all, i, func(n uint64, b []byte, _ bool) error {
+			if n >= from {
+				f(n, b)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// extends reports whether the log, whose newest checkpoint has the edge now,
+// is a continuation of what head remembers.
+func (l *Log) extends(ctx context.Context, head Head) (bool, error) {
+	e, ok := edgeOf(head)
+	now := &l.w.good
+	if !ok || e.size > now.size {
+		return false, nil
+	}
+	if e.size >= l.w.header.N {
+		if near, err := l.near(e.clone()); near || err != nil {
+			return near, err
+		}
+	}
+	err := leaves(ctx, l.cfg.Dir, head.Size, func(n uint64, b []byte) {
+		if n == e.size && e.size < now.size {
+			e.add(b)
+		}
+	})
+	return e.size == now.size && e.root() == now.root(), err
+}
+
+// nearBytes is how much of the open segment's end is looked at first: a store
+// seldom remembers less.
+const nearBytes = 256 << 10
+
+// near is extends for a head that a checkpoint close to the end names, so that
+// opening need not read a whole segment. What the checkpoint says is only a
+// hint where to begin: the hashes prove.
+func (l *Log) near(e edge) (bool, error) {
+	in, err := os.Open(l.path())
+	if err != nil {
+		return false, unreadable(err)
+	}
+	defer func() { _ = in.Close() }()
+	start := max(0, l.offset-nearBytes)
+	hint := []byte(`\nsize ` + strconv.FormatUint(e.size, 10) + `\n`)
+	found := false
+	err = anyLines(io.NewSectionReader(in, start, l.offset-start), func(b []byte, _ int64) error {
+		switch {
+		case bytes.HasPrefix(b, []byte(checkpointPrefix)):
+			found = found || bytes.Contains(b, hint)
+		case found && e.size < l.w.good.size:
+			e.add(b)
+		}
+		return nil
+	})
+	return found && e.size == l.w.good.size && e.root() == l.w.good.root(), err
+}

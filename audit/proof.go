@@ -1,0 +1,250 @@
+package audit
+
+import (
+	"context"
+	"math"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// A Proof shows that a line of the log is in a checkpoint, or that one
+// checkpoint continues another, without the rest of the log. It is JSON.
+type Proof struct {
+	N            uint64   `json:"n"`              // of the record
+	Record       string   `json:"record"`         // its line; empty where an older checkpoint is proved
+	Older        string   `json:"older"`          // the older checkpoint; empty where a record is proved
+	Endorsements []string `json:"endorsements"`   // from the first key to the key that signed Checkpoint
+	OlderKeys    int      `json:"older_endorsed"` // how many of them lead to the key that signed Older
+	Checkpoint   string   `json:"checkpoint"`
+	Hashes       []string `json:"hashes"`
+}
+
+// ProveRecord proves that record n is in the log's newest checkpoint. It reads
+// the whole log, and keeps little of it. A record that is not there, or not
+// yet in a checkpoint, is [secret.NotFound].
+func ProveRecord(ctx context.Context, dir string, n uint64) (Proof, error) {
+	p, c, err := proofOf(ctx, dir)
+	if err != nil {
+		return Proof{}, err
+	}
+	if n >= c.size {
+		return Proof{}, secret.Errorf(secret.NotFound, "", "the log has no record %d under a checkpoint\n  tacit audit list --json shows the numbers as n", n)
+	}
+	p.N = n
+	p.Hashes, err = hashes(ctx, dir, recordRanges(span{0, c.size}, n), func(at uint64, b []byte) {
+		if at == n {
+			p.Record = string(b)
+		}
+	})
+	if err != nil {
+		return Proof{}, err
+	}
+	return p, p.self()
+}
+
+// ProveExtends proves that the log's newest checkpoint continues an older one,
+// which may be kept elsewhere.
+func ProveExtends(ctx context.Context, dir, older string) (Proof, error) {
+	p, c, err := proofOf(ctx, dir)
+	if err != nil {
+		return Proof{}, err
+	}
+	old, ok := unverified(older)
+	if !ok || old.size == 0 {
+		return Proof{}, secret.Errorf(secret.Invalid, "", "this is no checkpoint of an audit log\n  tacit audit checkpoint writes one")
+	}
+	if old.size > c.size {
+		return Proof{}, secret.Errorf(secret.Corrupt, "", "the checkpoint is at %d lines, and the log ends at %d: it was cut, or is another\n  tacit audit verify", old.size, c.size)
+	}
+	p.Older = older
+	for _, e := range p.Endorsements {
+		if at, ok := unverified(e); ok && at.segment < old.segment {
+			p.OlderKeys++
+		}
+	}
+	p.Hashes, err = hashes(ctx, dir, treeRanges(span{0, c.size}, old.size), nil)
+	if err != nil {
+		return Proof{}, err
+	}
+	return p, p.self()
+}
+
+// proofOf collects what all proofs of a log have: its newest checkpoint and
+// the endorsements that lead there.
+func proofOf(ctx context.Context, dir string) (p Proof, c checkpoint, err error) {
+	all, err := segments(dir)
+	if err != nil {
+		return p, c, err
+	}
+	for i, n := range all {
+		h, ok := readHeader(dir, n)
+		if ok && h.Why == whyEpoch {
+			p.Endorsements = nil // the chain begins anew
+		}
+		signed, err := lastCheckpoint(ctx, dir, all, i)
+		if err != nil {
+			return p, c, err
+		}
+		at, ok := unverified(signed)
+		if !ok {
+			continue
+		}
+		c, p.Checkpoint = at, signed
+		if at.next != "" {
+			p.Endorsements = append(p.Endorsements, signed)
+		}
+	}
+	if c.size == 0 || c.size > math.MaxInt64 {
+		return p, c, secret.Errorf(secret.NotFound, "", "%s: no checkpoint is there yet", dir)
+	}
+	return p, c, nil
+}
+
+// Check reports whether a proof holds for the log with this first key, as
+// [secret.Corrupt] if not.
+func (p *Proof) Check(firstKey string) error {
+	if err := ParseKey(firstKey); err != nil {
+		return err
+	}
+	keys := p.keys(firstKey)
+	if len(keys) == 0 {
+		return p.fails("its endorsements do not lead from this first key to its checkpoint")
+	}
+	c, ok := p.opens(p.Checkpoint, keys[len(keys)-1])
+	if !ok {
+		return p.fails("its checkpoint is not signed by this log")
+	}
+	if p.Older == "" {
+		return p.holds(c, checkpoint{})
+	}
+	if p.OlderKeys < 0 || p.OlderKeys >= len(keys) {
+		return p.fails("its endorsements do not lead to the older checkpoint")
+	}
+	old, ok := p.opens(p.Older, keys[p.OlderKeys])
+	if !ok || old.log != c.log {
+		return p.fails("the older checkpoint is not signed by this log")
+	}
+	return p.holds(c, old)
+}
+
+// keys are those of the segments, from the first on; nil if an endorsement
+// does not hold.
+func (p *Proof) keys(first string) []string {
+	out := []string{first}
+	for _, e := range p.Endorsements {
+		c, ok := p.opens(e, out[len(out)-1])
+		if !ok || c.next == "" {
+			return nil
+		}
+		out = append(out, c.next)
+	}
+	return out
+}
+
+func (p *Proof) opens(signed, key string) (checkpoint, bool) {
+	v, err := note.NewVerifier(key)
+	if err != nil {
+		return checkpoint{}, false
+	}
+	return openNote(signed, v)
+}
+
+// self is Check for who made the proof: the hashes alone.
+func (p *Proof) self() error {
+	c, _ := unverified(p.Checkpoint)
+	old, _ := unverified(p.Older)
+	return p.holds(c, old)
+}
+
+// holds checks the hashes.
+func (p *Proof) holds(c, old checkpoint) error {
+	if c.size > math.MaxInt64 || old.size > c.size || p.N > math.MaxInt64 {
+		return p.fails("its sizes are wrong")
+	}
+	list := make([]tlog.Hash, len(p.Hashes))
+	for i, s := range p.Hashes {
+		h, err := tlog.ParseHash(s)
+		if err != nil {
+			return p.fails("a hash cannot be read")
+		}
+		list[i] = h
+	}
+	var err error
+	if p.Older == "" {
+		err = tlog.CheckRecord(list, int64(c.size), c.root, int64(p.N), tlog.RecordHash([]byte(p.Record))) //nolint:gosec // bounded above
+	} else {
+		err = tlog.CheckTree(list, int64(c.size), c.root, int64(old.size), old.root) //nolint:gosec // bounded above
+	}
+	if err != nil {
+		return p.fails("the hashes do not lead to the checkpoint")
+	}
+	return nil
+}
+
+func (p *Proof) fails(why string) error {
+	return secret.Errorf(secret.Corrupt, "", "the proof does not hold: %s\n  tacit audit verify", why)
+}
+
+// A span is a range of leaves, from lo to before hi.
+type span struct{ lo, hi uint64 }
+
+// split is where a tree over the span has its left and its right half.
+func (s span) split() uint64 {
+	k := uint64(1)
+	for 2*k < s.hi-s.lo {
+		k *= 2
+	}
+	return s.lo + k
+}
+
+// recordRanges are the subtrees whose roots prove that leaf n is in a tree, in
+// the order of [tlog.RecordProof].
+func recordRanges(s span, n uint64) []span {
+	if s.lo+1 == s.hi {
+		return nil
+	}
+	k := s.split()
+	if n < k {
+		return append(recordRanges(span{s.lo, k}, n), span{k, s.hi})
+	}
+	return append(recordRanges(span{k, s.hi}, n), span{s.lo, k})
+}
+
+// treeRanges are those that prove that a tree of size n is the beginning of
+// one, in the order of [tlog.TreeProof].
+func treeRanges(s span, n uint64) []span {
+	if n == s.hi {
+		if s.lo == 0 {
+			return nil
+		}
+		return []span{s}
+	}
+	k := s.split()
+	if n <= k {
+		return append(treeRanges(span{s.lo, k}, n), span{k, s.hi})
+	}
+	return append(treeRanges(span{k, s.hi}, n), span{s.lo, k})
+}
+
+// hashes reads the log once and returns the roots of subtrees.
+func hashes(ctx context.Context, dir string, of []span, each func(n uint64, b []byte)) ([]string, error) {
+	edges := make([]edge, len(of))
+	err := leaves(ctx, dir, 0, func(n uint64, b []byte) {
+		for i, s := range of {
+			if s.lo <= n && n < s.hi {
+				edges[i].add(b)
+			}
+		}
+		if each != nil {
+			each(n, b)
+		}
+	})
+	out := make([]string, len(of))
+	for i := range edges {
+		out[i] = edges[i].root().String()
+	}
+	return out, err
+}
