@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,8 +22,11 @@ import (
 const role = "TACIT_TEST_ROLE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(role) == "run" {
+	switch {
+	case os.Getenv(role) == "run": // which the child does not see any more
 		os.Exit(runAsTacit())
+	case len(os.Args) == 2 && os.Args[1] == countInterrupts:
+		os.Exit(count())
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -45,6 +49,26 @@ func runAsTacit() int {
 		fmt.Fprintln(os.Stderr, "tacit:", err)
 	}
 	return r.Code
+}
+
+// countInterrupts makes the test binary a child that counts what arrives. A
+// shell cannot: it takes two interrupts in a row for one.
+const countInterrupts = "count-interrupts"
+
+func count() int {
+	got := make(chan os.Signal, 10)
+	signal.Notify(got, os.Interrupt)
+	fmt.Fprintln(os.Stderr, "ready")
+	n := 0
+	for wait := limit; ; wait = 300 * time.Millisecond {
+		select {
+		case <-got:
+			n++
+		case <-time.After(wait):
+			fmt.Println("total", n)
+			return 5
+		}
+	}
 }
 
 // self returns the path of the test binary.

@@ -148,13 +148,10 @@ func TestTerminalIsHandedOver(t *testing.T) {
 	}
 }
 
-const countInterrupts = `n=0; trap 'n=$((n+1))' INT; echo ready; while [ $n -eq 0 ]; do sleep 0.02; done; ` +
-	`i=0; while [ $i -lt 20 ]; do sleep 0.01; i=$((i+1)); done; echo total $n; exit 5`
-
 func TestInterruptKeyArrivesOnce(t *testing.T) {
 	t.Run("handed over", func(t *testing.T) {
 		s := newScreen(t)
-		c := tacit(t, "sh", "-c", countInterrupts)
+		c := tacit(t, self(t), countInterrupts)
 		s.start(c)
 		s.expect("ready\r\n")
 		s.write("\x03")
@@ -168,7 +165,7 @@ func TestInterruptKeyArrivesOnce(t *testing.T) {
 		s := newScreen(t)
 		s.shell()
 		file := filepath.Join(t.TempDir(), "out")
-		s.write("tacit sh -c '" + strings.ReplaceAll(strings.ReplaceAll(countInterrupts, "'", `'\''`), "echo ready", "echo ready >&2") + "' >" + file + "; echo code $?\n")
+		s.write("tacit $T " + countInterrupts + " >" + file + "; echo code $?\n")
 		s.expect("ready\r\n")
 		s.write("\x03")
 		s.expect("code 5\r\n")
@@ -180,7 +177,7 @@ func TestInterruptKeyArrivesOnce(t *testing.T) {
 	})
 	t.Run("by kill", func(t *testing.T) {
 		s := newScreen(t)
-		c := tacit(t, "sh", "-c", countInterrupts)
+		c := tacit(t, self(t), countInterrupts)
 		s.start(c)
 		s.expect("ready\r\n")
 		if err := c.Process.Signal(os.Interrupt); err != nil {
@@ -258,4 +255,25 @@ done; grep -h State /proc/[0-9]*/status; exit 12`
 	if e := (*exec.ExitError)(nil); !errors.As(err, &e) || e.ExitCode() != 11 {
 		t.Errorf("%v: %s", err, out)
 	}
+}
+
+// A child whose tacit was killed is asked to end: nobody waits for it any more.
+func TestKilledTacitEndsTheChild(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "out")
+	c := tacit(t, "sh", "-c", `trap 'echo asked >>`+file+`; exit' TERM; echo ready >`+file+`; while :; do sleep 0.01; done`)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := func(text string) func() bool {
+		return func() bool {
+			b, _ := os.ReadFile(file)
+			return string(b) == text
+		}
+	}
+	until(t, said("ready\n"))
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	until(t, said("ready\nasked\n"))
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -168,6 +169,55 @@ func TestAbuseRedactionEndsWithTheChild(t *testing.T) {
 	})
 }
 
+// What the child has written lies in the pipe when it ends, because nobody reads
+// the destination yet: nothing of it is lost.
+func TestWhatLiesInThePipeIsPassedOn(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	const size = 900_000
+	pids := filepath.Join(t.TempDir(), "pids")
+	script := `sleep 1000 & head -c 900000 /dev/zero | tr '\0' x; printf the-secret-value; echo $! $$ >` + pids
+	ended := make(chan error)
+	go func() {
+		defer w.Close()
+		_, err := Run(t.Context(), Config{Argv: []string{"sh", "-c", script}, Env: os.Environ(), Stdout: w, Redact: matcher(t, "KEY", "the-secret-value")})
+		ended <- err
+	}()
+	var sleeper, child int
+	until(t, func() bool {
+		b, _ := os.ReadFile(pids)
+		n, _ := fmt.Sscan(string(b), &sleeper, &child)
+		return n == 2 && errors.Is(syscall.Kill(child, 0), syscall.ESRCH)
+	})
+	defer func() { _ = syscall.Kill(sleeper, syscall.SIGKILL) }()
+	out := make(chan []byte)
+	go func() {
+		b, _ := io.ReadAll(r)
+		out <- b
+	}()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if b := <-out; len(b) != size+len("‹KEY›") || !strings.HasSuffix(string(b), "x‹KEY›") {
+		t.Errorf("%d bytes arrived", len(b))
+	}
+}
+
+// until waits for what only the system knows.
+func until(t *testing.T, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(limit); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come about")
+		}
+	}
+}
+
 // first finds the number that a line of the output begins with.
 func first(t *testing.T, out string) int {
 	t.Helper()
@@ -248,7 +298,7 @@ func TestContextEndsTheChild(t *testing.T) {
 		{"asked", "echo ready; exec sleep 1000", 143},
 		{"own way", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done", 3},
 		{"killed", "trap '' TERM; echo ready; while :; do sleep 0.01; done", 137},
-		{"suspended", "echo ready; kill -STOP $$; exec sleep 1000", 143},
+		{"suspended", "(until ps -o state= -p $$ | grep -q T; do sleep 0.01; done; echo ready) & kill -STOP $$; exec sleep 1000", 143},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
