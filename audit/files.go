@@ -67,6 +67,11 @@ func remove(path string) error {
 	return nil
 }
 
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
 // firstError keeps an error of this package its own type, which errors.Join
 // would not.
 func firstError(errs ...error) error {

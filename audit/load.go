@@ -66,9 +66,10 @@ func (l *Log) resume(number uint64) error {
 		return err
 	}
 	private, err := l.unseal(h)
-	if err != nil {
+	if err != nil && !exists(segmentPath(l.cfg.Dir, number+1)) {
 		return err
 	}
+	// A segment that others left already has no key any more, and needs none.
 	if err := l.enter(number, private, first); err != nil {
 		return err
 	}
@@ -229,8 +230,8 @@ func (l *Log) follow() error {
 			return err
 		}
 		next := segmentPath(l.cfg.Dir, l.number+1)
-		if _, err := os.Lstat(next); err != nil {
-			if l.w.closed {
+		if !exists(next) {
+			if l.w.closed || l.signer == nil {
 				return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is gone\n  tacit audit verify", next)
 			}
 			return nil

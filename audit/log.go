@@ -269,14 +269,15 @@ func (l *Log) anchored(ctx context.Context) error {
 	return err
 }
 
-// enter goes on in a segment whose header is b.
+// enter goes on in a segment whose header is b. Without a private key it can
+// only be read.
 func (l *Log) enter(number uint64, private string, b []byte) error {
 	if err := l.w.open(b, number); err != nil {
 		return secret.Errorf(secret.Corrupt, "", "%s:1: %s", segmentName(number), err)
 	}
 	signer, err := note.NewSigner(private)
-	if err != nil {
-		return secret.Errorf(secret.Corrupt, "", "the signing key of segment %d cannot be read", number)
+	if err != nil && private != "" {
+		return secret.Errorf(secret.Corrupt, "", "the signing key of the audit log's segment %d cannot be read\n  if you know why:  tacit audit adopt", number)
 	}
 	f, err := l.cfg.openFile(segmentPath(l.cfg.Dir, number), 0)
 	if err != nil {
