@@ -27,41 +27,46 @@ func newClock() *clock {
 func (c *clock) now() time.Time          { return time.Unix(0, c.ns.Load()).UTC() }
 func (c *clock) advance(d time.Duration) { c.ns.Add(int64(d)) }
 
-// A file is a store's file, and the key that opens it.
-type file struct {
-	path string
-	key  *seal.Key
-}
+// A file is a store's file, and the folder with the key that opens it.
+type file struct{ Path, Keys string }
 
-func (f *file) options() *state.Options {
-	return &state.Options{Unlock: func(context.Context, string, seal.Slots) (*seal.Key, error) { return f.key, nil }}
+func (f file) options() *state.Options {
+	u := seal.Unlocker{KeyDir: f.Keys}
+	return &state.Options{Unlock: u.Unlock}
 }
 
 // newFile makes an empty store.
-func newFile(t testing.TB) *file {
+func newFile(t testing.TB) file {
 	t.Helper()
+	f := file{Path: filepath.Join(t.TempDir(), "store", "store.db"), Keys: t.TempDir()}
 	key, err := seal.NewKey()
 	noError(t, err)
-	f := &file{path: filepath.Join(t.TempDir(), "store", "store.db"), key: key}
 	id := state.NewStoreID()
-	u := seal.Unlocker{KeyDir: t.TempDir()}
+	u := seal.Unlocker{KeyDir: f.Keys}
 	slot, err := u.NewSlot(t.Context(), id, key, seal.Method{Kind: seal.KeyFile})
 	noError(t, err)
-	db, err := state.Create(t.Context(), f.path, state.Seed{StoreID: id, Key: key, Slots: seal.Slots{slot}}, f.options())
+	db, err := state.Create(t.Context(), f.Path, state.Seed{StoreID: id, Key: key, Slots: seal.Slots{slot}}, f.options())
 	noError(t, err)
 	noError(t, db.Close())
 	return f
 }
 
 // open opens the file once more.
-func (f *file) open(t testing.TB, now func() time.Time) (*local.Store, *state.DB) {
+func (f file) open(t testing.TB, now func() time.Time) (*local.Store, *state.DB) {
 	t.Helper()
-	db, err := state.Open(t.Context(), f.path, f.options())
+	s, db, err := f.tryOpen(t.Context(), now)
 	noError(t, err)
 	t.Cleanup(func() { noError(t, db.Close()) })
-	s, err := local.New(db, &local.Options{Now: now})
-	noError(t, err)
 	return s, db
+}
+
+func (f file) tryOpen(ctx context.Context, now func() time.Time) (*local.Store, *state.DB, error) {
+	db, err := state.Open(ctx, f.Path, f.options())
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := local.New(db, &local.Options{Now: now})
+	return s, db, err
 }
 
 func noError(t testing.TB, err error) {

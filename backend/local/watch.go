@@ -56,14 +56,24 @@ func (h *hub) remove(w *watcher) {
 	delete(h.watchers, w)
 }
 
-// changed tells of a committed change of this process.
-func (h *hub) changed(name secret.Name, generation uint64) {
+// begin notes the generation that a change of this process will have, before
+// anybody can see it.
+func (h *hub) begin(generation uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.watchers) == 0 {
-		return
+	if len(h.watchers) > 0 {
+		h.own[generation] = struct{}{}
 	}
-	h.own[generation] = struct{}{}
+}
+
+// end tells of a change that was begun: its name or, if it failed, that
+// anything may have changed, since another process may have had its generation.
+func (h *hub) end(name secret.Name, err error) {
+	if err != nil {
+		name = ""
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for w := range h.watchers {
 		w.tell(name)
 	}

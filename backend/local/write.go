@@ -16,7 +16,7 @@ type work struct {
 	tx     *state.Tx
 	name   secret.Name
 	now    time.Time
-	quiet  bool // nothing was changed that watchers should know
+	quiet  bool // nothing was changed
 	forget bool // values were destroyed: they are to leave the file too
 }
 
@@ -25,21 +25,21 @@ func (s *Store) update(ctx context.Context, name secret.Name, f func(*work) erro
 	if err := name.Check(); err != nil {
 		return err
 	}
-	var w *work
-	var before uint64
+	begun := false
 	err := s.db.Update(ctx, func(tx *state.Tx) error {
-		w = &work{s: s, tx: tx, name: name, now: s.now().UTC().Round(0)}
-		before = tx.Generation()
-		if err := f(w); err != nil {
+		w := &work{s: s, tx: tx, name: name, now: s.now().UTC().Round(0)}
+		if err := f(w); err != nil || w.quiet {
 			return err
 		}
 		if w.forget {
 			tx.Scrub()
 		}
+		begun = true
+		s.hub.begin(tx.Generation() + 1)
 		return nil
 	})
-	if err == nil && !w.quiet {
-		s.hub.changed(name, before+1)
+	if begun {
+		s.hub.end(name, err)
 	}
 	return err
 }
