@@ -7,23 +7,24 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // behind executes statements on the closed store's file, behind tacit's back.
-func (f *fixture) behind(t testing.TB, do func(c *conn) error) {
+func (f *fixture) behind(t testing.TB, do func(c *lite.Conn) error) {
 	t.Helper()
 	noError(t, f.Close())
-	c, err := dial(t.Context(), f.path)
+	c, err := lite.Dial(t.Context(), f.path)
 	noError(t, err)
-	noError(t, errors.Join(do(c), c.close()))
+	noError(t, errors.Join(do(c), c.Close()))
 }
 
 // file returns everything that lies in the store's folder.
 func (f *fixture) file(t testing.TB) []byte {
 	t.Helper()
 	var all []byte
-	for _, p := range append([]string{f.path}, sidesOf(f.path)...) {
+	for _, p := range append([]string{f.path}, lite.Sides(f.path)...) {
 		b, err := os.ReadFile(p)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
@@ -79,11 +80,11 @@ func testRowSwapped(t *testing.T) {
 	put(t, f.DB, "b", "of b")
 	putValue(t, f.DB, "a", "1", "of a")
 	putValue(t, f.DB, "b", "1", "of b")
-	f.behind(t, func(c *conn) error {
+	f.behind(t, func(c *lite.Conn) error {
 		return errors.Join(
-			c.exec("CREATE TEMP TABLE o AS SELECT key, x'' AS wrapped, sealed FROM row UNION ALL SELECT * FROM value"),
-			c.exec("UPDATE row SET sealed = (SELECT sealed FROM o WHERE o.key <> row.key AND wrapped = x'')"),
-			c.exec("UPDATE value SET (wrapped, sealed) = (SELECT wrapped, sealed FROM o WHERE o.key <> value.key AND wrapped <> x'')"))
+			c.Exec("CREATE TEMP TABLE o AS SELECT key, x'' AS wrapped, sealed FROM row UNION ALL SELECT * FROM value"),
+			c.Exec("UPDATE row SET sealed = (SELECT sealed FROM o WHERE o.key <> row.key AND wrapped = x'')"),
+			c.Exec("UPDATE value SET (wrapped, sealed) = (SELECT wrapped, sealed FROM o WHERE o.key <> value.key AND wrapped <> x'')"))
 	})
 	d := f.open(t)
 	for _, name := range []string{"a", "b"} {
@@ -115,16 +116,16 @@ func testOldRowReplayed(t *testing.T) {
 			f := newFixture(t)
 			put(t, f.DB, "a", "old")
 			putValue(t, f.DB, "a", "1", "gone")
-			other, err := dial(t.Context(), f.path) // an attacker with the file, not the key
+			other, err := lite.Dial(t.Context(), f.path) // an attacker with the file, not the key
 			noError(t, err)
-			noError(t, other.exec(c.save))
+			noError(t, other.Exec(c.save))
 			put(t, f.DB, "a", "new")
 			noError(t, f.Update(t.Context(), func(tx *Tx) error { return tx.DeleteValue("a", "1") }))
 			putValue(t, f.DB, "a", "2", "kept")
 			_, err = f.Check(t.Context())
 			noError(t, err)
 			noError(t, f.Close())
-			noError(t, errors.Join(other.exec(c.back), other.close()))
+			noError(t, errors.Join(other.Exec(c.back), other.Close()))
 			d := f.open(t)
 			_, err = d.Check(t.Context())
 			wantKind(t, err, secret.Corrupt)
@@ -145,7 +146,7 @@ func testForeignSchema(t *testing.T) {
 		t.Run(object, func(t *testing.T) {
 			f := newFixture(t)
 			put(t, f.DB, "a", "x")
-			f.behind(t, func(c *conn) error { return c.exec(object) })
+			f.behind(t, func(c *lite.Conn) error { return c.Exec(object) })
 			_, err := Open(t.Context(), f.path, f.options())
 			wantKind(t, err, secret.Corrupt)
 		})
@@ -157,32 +158,32 @@ func testForeignSchema(t *testing.T) {
 func TestForeignTriggerMeanwhile(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.DB, "a", "x")
-	c, err := dial(t.Context(), f.path)
+	c, err := lite.Dial(t.Context(), f.path)
 	noError(t, err)
-	noError(t, errors.Join(c.exec("CREATE TRIGGER t AFTER INSERT ON row BEGIN DELETE FROM row; END"), c.close()))
+	noError(t, errors.Join(c.Exec("CREATE TRIGGER t AFTER INSERT ON row BEGIN DELETE FROM row; END"), c.Close()))
 	err = f.Update(t.Context(), func(tx *Tx) error { return tx.Put(row("b"), nil) })
 	wantKind(t, err, secret.Corrupt)
 	noError(t, f.Close())
-	c, err = dial(t.Context(), f.path)
+	c, err = lite.Dial(t.Context(), f.path)
 	noError(t, err)
-	if n, err := c.number("SELECT count(*) FROM row"); err != nil || n != 1 {
+	if n, err := c.Number("SELECT count(*) FROM row"); err != nil || n != 1 {
 		t.Errorf("%d rows, %v: the trigger ran", n, err)
 	}
-	noError(t, c.close())
+	noError(t, c.Close())
 }
 
 // wraps returns the wrapped data keys in the file.
 func wraps(t testing.TB, path string) (out [][]byte) {
 	t.Helper()
-	c, err := dial(t.Context(), path, "query_only = ON")
+	c, err := lite.Dial(t.Context(), path, "query_only = ON")
 	noError(t, err)
-	noError(t, c.each("SELECT wrapped FROM value", nil, func(scan func(...any) error) error {
+	noError(t, c.Each("SELECT wrapped FROM value", nil, func(scan func(...any) error) error {
 		var b []byte
 		err := scan(&b)
 		out = append(out, b)
 		return err
 	}))
-	noError(t, c.close())
+	noError(t, c.Close())
 	return out
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -20,19 +21,19 @@ func TestOpenRefuses(t *testing.T) {
 		want secret.Kind
 	}{
 		{"newer format", func(t *testing.T, f *fixture) {
-			f.behind(t, func(c *conn) error { return c.exec("PRAGMA user_version = 2") })
+			f.behind(t, func(c *lite.Conn) error { return c.Exec("PRAGMA user_version = 2") })
 		}, secret.Unsupported},
 		{"no format", func(t *testing.T, f *fixture) {
-			f.behind(t, func(c *conn) error { return c.exec("PRAGMA user_version = 0") })
+			f.behind(t, func(c *lite.Conn) error { return c.Exec("PRAGMA user_version = 0") })
 		}, secret.Corrupt},
 		{"another program's", func(t *testing.T, f *fixture) {
-			f.behind(t, func(c *conn) error { return c.exec("PRAGMA application_id = 0") })
+			f.behind(t, func(c *lite.Conn) error { return c.Exec("PRAGMA application_id = 0") })
 		}, secret.Corrupt},
 		{"no header", func(t *testing.T, f *fixture) {
-			f.behind(t, func(c *conn) error { return c.exec("DELETE FROM header") })
+			f.behind(t, func(c *lite.Conn) error { return c.Exec("DELETE FROM header") })
 		}, secret.Corrupt},
 		{"no state", func(t *testing.T, f *fixture) {
-			f.behind(t, func(c *conn) error { return c.exec("DELETE FROM state") })
+			f.behind(t, func(c *lite.Conn) error { return c.Exec("DELETE FROM state") })
 		}, secret.Corrupt},
 		{"not a database", func(t *testing.T, f *fixture) { f.replace(t, []byte(strings.Repeat("not a database\n", 999))) }, secret.Corrupt},
 		{"zero length", func(t *testing.T, f *fixture) { f.replace(t, nil) }, secret.Corrupt},
@@ -125,9 +126,9 @@ func TestBusy(t *testing.T) {
 	d, err := Open(t.Context(), f.path, &Options{Unlock: f.ring.unlock, Wait: time.Millisecond})
 	noError(t, err)
 	t.Cleanup(func() { noError(t, d.Close()) })
-	c, err := dial(t.Context(), f.path)
+	c, err := lite.Dial(t.Context(), f.path)
 	noError(t, err)
-	noError(t, c.exec("BEGIN IMMEDIATE"))
+	noError(t, c.Exec("BEGIN IMMEDIATE"))
 	err = d.Update(t.Context(), func(tx *Tx) error { return tx.Put(row("a"), nil) })
 	wantKind(t, err, secret.Unavailable)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -140,7 +141,7 @@ func TestBusy(t *testing.T) {
 		t.Error("the context's error is not told")
 	}
 	wantGet(t, d, "a", "x") // readers do not wait
-	noError(t, errors.Join(c.exec("ROLLBACK"), c.close()))
+	noError(t, errors.Join(c.Exec("ROLLBACK"), c.Close()))
 	put(t, d, "a", "y")
 	wantGet(t, f.DB, "a", "y")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -22,13 +23,13 @@ type Report struct {
 // second for 50,000 rows; changes go on meanwhile.
 func (d *DB) Check(ctx context.Context) (Report, error) {
 	var r Report
-	err := d.read(ctx, func(c *conn) error {
+	err := d.read(ctx, func(c *lite.Conn) error {
 		s, err := d.snapshot(ctx, c)
 		if err != nil {
 			return err
 		}
 		r = Report{Epoch: s.state.Epoch, Generation: s.state.Generation, Log: s.state.Log}
-		if err := c.intact(); err != nil {
+		if err := intact(c); err != nil {
 			return err
 		}
 		return d.checkRows(ctx, c, s, &r)
@@ -37,23 +38,23 @@ func (d *DB) Check(ctx context.Context) (Report, error) {
 }
 
 // intact asks SQLite for what is wrong with its own structure.
-func (c *conn) intact() error {
-	if c.path != memory {
-		if err := c.checkFormat(); err != nil {
+func intact(c *lite.Conn) error {
+	if c.Path != lite.Memory {
+		if err := c.CheckFormat(); err != nil {
 			return err
 		}
 	}
 	var text string
-	if _, err := c.get("PRAGMA integrity_check(1)", nil, &text); err != nil {
+	if _, err := c.Get("PRAGMA integrity_check(1)", nil, &text); err != nil {
 		return err
 	}
 	if text != "ok" {
-		return secret.Errorf(secret.Corrupt, "", "%s: SQLite's structure is damaged: %s\n  tacit store restore", c.path, text)
+		return secret.Errorf(secret.Corrupt, "", "%s: SQLite's structure is damaged: %s\n  tacit store restore", c.Path, text)
 	}
 	return nil
 }
 
-func (d *DB) checkRows(ctx context.Context, c *conn, s *snapshot, r *Report) error {
+func (d *DB) checkRows(ctx context.Context, c *lite.Conn, s *snapshot, r *Report) error {
 	var set sum
 	err := s.eachStored(ctx, c, func(rowKey []byte, b stored) error {
 		if err := s.opens(rowKey, b); err != nil {
@@ -96,11 +97,11 @@ func (s *snapshot) opens(rowKey []byte, b stored) error {
 }
 
 // eachStored calls f with all rows of both tables.
-func (s *snapshot) eachStored(ctx context.Context, c *conn, f func(rowKey []byte, b stored) error) error {
+func (s *snapshot) eachStored(ctx context.Context, c *lite.Conn, f func(rowKey []byte, b stored) error) error {
 	for _, query := range []string{"SELECT key, x'', sealed FROM row", "SELECT key, wrapped, sealed FROM value"} {
-		err := c.each(query, nil, func(scan func(...any) error) error {
+		err := c.Each(query, nil, func(scan func(...any) error) error {
 			if err := ctx.Err(); err != nil {
-				return classify(c.path, err)
+				return lite.Classify(c.Path, err)
 			}
 			var rowKey []byte
 			var b stored

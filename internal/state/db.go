@@ -5,12 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tacit-secrets/tacit/internal/seal"
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -44,10 +44,10 @@ type DB struct {
 
 	unlocking sync.Mutex
 	checks    checks
-	readers   chan *conn // nil: not yet open
+	readers   chan *lite.Conn // nil: not yet open
 	queue     queue
 	write     chan struct{} // held by who writes
-	writer    *conn         // nil: not yet open
+	writer    *lite.Conn    // nil: not yet open
 	closed    atomic.Bool   // set under write
 }
 
@@ -74,7 +74,7 @@ func Create(ctx context.Context, path string, seed Seed, opts *Options) (*DB, er
 	if !filepath.IsAbs(path) {
 		return nil, secret.Errorf(secret.Invalid, "", "%s: the store's path must be absolute", path)
 	}
-	if err := makeFolder(filepath.Dir(path)); err != nil {
+	if err := lite.MakeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	if _, err := os.Lstat(path); err == nil {
@@ -91,7 +91,7 @@ func Create(ctx context.Context, path string, seed Seed, opts *Options) (*DB, er
 // whole.
 func build(ctx context.Context, path string, seed Seed) (*keys, error) {
 	temp := path + ".new-" + NewStoreID()[:8]
-	if err := makeFile(temp); err != nil {
+	if err := lite.MakeFile(temp); err != nil {
 		return nil, err
 	}
 	k, err := fill(ctx, temp, seed)
@@ -99,22 +99,22 @@ func build(ctx context.Context, path string, seed Seed) (*keys, error) {
 		err = publish(temp, path)
 	}
 	if err != nil {
-		return nil, errors.Join(err, remove(temp))
+		return nil, errors.Join(err, lite.Remove(temp))
 	}
 	return k, nil
 }
 
 func fill(ctx context.Context, path string, seed Seed) (*keys, error) {
-	c, err := dial(ctx, path)
+	c, err := lite.Dial(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	k, err := c.plant(seed)
-	return k, firstError(err, c.close())
+	k, err := plant(c, seed)
+	return k, lite.First(err, c.Close())
 }
 
 // plant writes an empty store.
-func (c *conn) plant(seed Seed) (*keys, error) {
+func plant(c *lite.Conn, seed Seed) (*keys, error) {
 	k, body, err := newKeys(seed.StoreID, seed.Key, seed.Slots, nil)
 	if err != nil {
 		return nil, err
@@ -123,31 +123,27 @@ func (c *conn) plant(seed Seed) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.create(); err != nil {
-		return nil, err
-	}
-	return k, firstError(
-		c.exec("INSERT INTO header VALUES (1, ?)", body),
-		c.exec("INSERT INTO state VALUES (1, ?)", sealed),
-		c.exec("PRAGMA application_id = "+strconv.Itoa(applicationID)),
-		c.exec("PRAGMA user_version = "+strconv.Itoa(userVersion)))
+	return k, lite.First(
+		c.Create(),
+		c.Exec("INSERT INTO header VALUES (1, ?)", body),
+		c.Exec("INSERT INTO state VALUES (1, ?)", sealed))
 }
 
 // publish gives a finished file its name, if nobody has it, for good.
 func publish(temp, path string) error {
-	if err := syncPath(temp); err != nil {
+	if err := lite.SyncPath(temp); err != nil {
 		return err
 	}
 	if err := os.Link(temp, path); err == nil {
-		return firstError(remove(temp), syncPath(filepath.Dir(path)))
+		return lite.First(lite.Remove(temp), lite.SyncPath(filepath.Dir(path)))
 	} else if errors.Is(err, os.ErrExist) {
 		return secret.Errorf(secret.Conflict, "", "%s: there is a store already", path)
 	}
 	// Some file systems have no links.
 	if err := os.Rename(temp, path); err != nil {
-		return classify(path, err)
+		return lite.Classify(path, err)
 	}
-	return syncPath(filepath.Dir(path))
+	return lite.SyncPath(filepath.Dir(path))
 }
 
 // Open opens the store in a file. Errors: NotFound, Unauthenticated (no key
@@ -158,7 +154,7 @@ func Open(ctx context.Context, path string, opts *Options) (*DB, error) {
 }
 
 func open(ctx context.Context, path string, k *keys, opts *Options) (*DB, error) {
-	if err := checkPath(path); err != nil {
+	if err := lite.CheckPath(path); err != nil {
 		return nil, err
 	}
 	d := newDB(path, opts)
@@ -167,7 +163,7 @@ func open(ctx context.Context, path string, k *keys, opts *Options) (*DB, error)
 		return nil, err
 	}
 	if err := d.start(ctx, c, k); err != nil {
-		return nil, firstError(err, c.close())
+		return nil, lite.First(err, c.Close())
 	}
 	d.readers <- c
 	return d, nil
@@ -180,24 +176,24 @@ func Memory(ctx context.Context, opts *Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := dial(ctx, memory)
+	c, err := lite.Dial(ctx, lite.Memory)
 	if err != nil {
 		return nil, err
 	}
-	k, err := c.plant(Seed{StoreID: NewStoreID(), Key: kek})
-	d := newDB(memory, opts)
+	k, err := plant(c, Seed{StoreID: NewStoreID(), Key: kek})
+	d := newDB(lite.Memory, opts)
 	if err == nil {
 		err = d.start(ctx, c, k)
 	}
 	if err != nil {
-		return nil, firstError(err, c.close())
+		return nil, lite.First(err, c.Close())
 	}
 	d.writer = c
 	return d, nil
 }
 
 func newDB(path string, opts *Options) *DB {
-	d := &DB{path: path, write: make(chan struct{}, 1), readers: make(chan *conn, maxReaders)}
+	d := &DB{path: path, write: make(chan struct{}, 1), readers: make(chan *lite.Conn, maxReaders)}
 	if opts != nil {
 		d.opts = *opts
 	}
@@ -208,7 +204,7 @@ func newDB(path string, opts *Options) *DB {
 		d.opts.Wait = defaultWait
 	}
 	d.cache = newCache(d.opts.CacheBytes)
-	if path != memory {
+	if path != lite.Memory {
 		for range maxReaders - 1 {
 			d.readers <- nil
 		}
@@ -217,28 +213,28 @@ func newDB(path string, opts *Options) *DB {
 }
 
 // dialFile opens a connection to the store's file and sees to its format.
-func (d *DB) dialFile(ctx context.Context, pragmas ...string) (*conn, error) {
-	c, err := dial(ctx, d.path, pragmas...)
+func (d *DB) dialFile(ctx context.Context, pragmas ...string) (*lite.Conn, error) {
+	c, err := lite.Dial(ctx, d.path, pragmas...)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkFormat(); err != nil {
-		return nil, firstError(err, c.close())
+	if err := c.CheckFormat(); err != nil {
+		return nil, lite.First(err, c.Close())
 	}
 	var mode string
-	if _, err := c.get("PRAGMA journal_mode = WAL", nil, &mode); err != nil {
-		return nil, firstError(err, c.close())
+	if _, err := c.Get("PRAGMA journal_mode = WAL", nil, &mode); err != nil {
+		return nil, lite.First(err, c.Close())
 	}
 	if mode != "wal" {
-		return nil, firstError(secret.Errorf(secret.Unsupported, "", "%s: the file system cannot share memory between processes\n  choose a local folder: XDG_DATA_HOME", d.path), c.close())
+		return nil, lite.First(secret.Errorf(secret.Unsupported, "", "%s: the file system cannot share memory between processes\n  choose a local folder: XDG_DATA_HOME", d.path), c.Close())
 	}
 	return c, nil
 }
 
 // start reads header and state for the first time.
-func (d *DB) start(ctx context.Context, c *conn, k *keys) error {
+func (d *DB) start(ctx context.Context, c *lite.Conn, k *keys) error {
 	d.unlocked.Store(k)
-	return c.reading(func() error {
+	return c.Reading(func() error {
 		_, err := d.snapshot(ctx, c)
 		return err
 	})
@@ -252,17 +248,17 @@ func (d *DB) Close() error {
 		return nil
 	}
 	var err error
-	if d.path != memory {
+	if d.path != lite.Memory {
 		for range maxReaders {
 			if c := <-d.readers; c != nil {
-				err = firstError(err, c.close())
+				err = lite.First(err, c.Close())
 			}
 		}
 		close(d.readers)
-		err = firstError(err, d.checks.close())
+		err = lite.First(err, d.checks.close())
 	}
 	if d.writer != nil {
-		err = firstError(err, d.writer.close())
+		err = lite.First(err, d.writer.Close())
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +23,7 @@ func TestAbuseFiles(t *testing.T) {
 		f := newFixture(t)
 		put(t, f.DB, "a", "x")
 		f.open(t)
-		for _, p := range append([]string{f.path}, sidesOf(f.path)...) {
+		for _, p := range append([]string{f.path}, lite.Sides(f.path)...) {
 			info, err := os.Stat(p)
 			noError(t, err)
 			if info.Mode().Perm() != 0o600 {
@@ -55,16 +56,6 @@ func TestForeignOwner(t *testing.T) {
 	_, err = Open(t.Context(), f.path, f.options())
 	wantKind(t, err, secret.Denied)
 	noError(t, os.Chown(filepath.Dir(f.path), 0, -1))
-}
-
-func TestNetworkFileSystems(t *testing.T) {
-	for magic, want := range map[uint32]string{unix.NFS_SUPER_MAGIC: "NFS", unix.SMB2_SUPER_MAGIC: "SMB", 0xff534d42: "SMB", unix.EXT4_SUPER_MAGIC: "", unix.OVERLAYFS_SUPER_MAGIC: "", unix.TMPFS_MAGIC: "", unix.BTRFS_SUPER_MAGIC: ""} {
-		if got := networkName(magic); got != want {
-			t.Errorf("%#x is %q, want %q", magic, got, want)
-		}
-	}
-	err := errNetwork("/mnt", "NFS")
-	wantKind(t, err, secret.Unsupported)
 }
 
 // mounted runs a test with a small tmpfs; where that is forbidden it is

@@ -4,17 +4,18 @@ import (
 	"context"
 	"crypto/sha256"
 
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // flush writes a batch into the open transaction, state row included, and
 // returns what the state will be.
-func (d *DB) flush(c *conn, snap *snapshot, b *batch) (*snapshot, error) {
+func (d *DB) flush(c *lite.Conn, snap *snapshot, b *batch) (*snapshot, error) {
 	next := &snapshot{keys: snap.keys, state: snap.state}
 	if b.keys != nil {
 		next.keys = b.keys
 		next.state.Header = b.keys.hash
-		if err := c.run("UPDATE header SET body = ?", b.body); err != nil {
+		if err := c.Run("UPDATE header SET body = ?", b.body); err != nil {
 			return nil, err
 		}
 	}
@@ -45,7 +46,7 @@ func (d *DB) flush(c *conn, snap *snapshot, b *batch) (*snapshot, error) {
 }
 
 // write replaces one row and accounts for it.
-func (s *snapshot) write(c *conn, k Key, old, e *entry) error {
+func (s *snapshot) write(c *lite.Conn, k Key, old, e *entry) error {
 	if old.absent && e.absent {
 		return nil
 	}
@@ -56,9 +57,9 @@ func (s *snapshot) write(c *conn, k Key, old, e *entry) error {
 	}
 	if e.absent {
 		if k.Kind == kindValue {
-			return c.run("DELETE FROM value WHERE key = ?", rowKey)
+			return c.Run("DELETE FROM value WHERE key = ?", rowKey)
 		}
-		return c.run("DELETE FROM row WHERE key = ?", rowKey)
+		return c.Run("DELETE FROM row WHERE key = ?", rowKey)
 	}
 	b, err := s.seal(k, rowKey, e.payload)
 	if err != nil {
@@ -68,16 +69,16 @@ func (s *snapshot) write(c *conn, k Key, old, e *entry) error {
 	s.state.Set.add(s.term(rowKey, e.hash))
 	s.state.Rows++
 	if k.Kind == kindValue {
-		return c.run("INSERT OR REPLACE INTO value (key, wrapped, sealed) VALUES (?, ?, ?)", rowKey, b.wrapped, b.sealed)
+		return c.Run("INSERT OR REPLACE INTO value (key, wrapped, sealed) VALUES (?, ?, ?)", rowKey, b.wrapped, b.sealed)
 	}
-	return c.run("INSERT OR REPLACE INTO row (key, sealed) VALUES (?, ?)", rowKey, b.sealed)
+	return c.Run("INSERT OR REPLACE INTO row (key, sealed) VALUES (?, ?)", rowKey, b.sealed)
 }
 
-func (s *snapshot) writeState(c *conn) error {
+func (s *snapshot) writeState(c *lite.Conn) error {
 	var err error
 	s.sealed, err = s.sealRow(nil, s.state.marshal())
 	if err != nil {
 		return err
 	}
-	return c.run("UPDATE state SET sealed = ?", s.sealed)
+	return c.Run("UPDATE state SET sealed = ?", s.sealed)
 }

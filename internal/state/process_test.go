@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -71,6 +72,8 @@ func runJob(text string) error {
 		err = j.writeRows(ctx, d)
 	case "rekey":
 		err = j.rekeyAgain(ctx, d)
+	case "visit":
+		err = j.visit(ctx)
 	case "count":
 		err = j.countUp(ctx, d)
 	default:
@@ -134,6 +137,31 @@ func (j job) rekeyAgain(ctx context.Context, d *DB) error {
 			return err
 		}
 		if err := d.Compact(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// visit opens, changes and closes the store many times.
+func (j job) visit(ctx context.Context) error {
+	for range j.Count {
+		d, err := Open(ctx, j.Path, j.options())
+		if err != nil {
+			return err
+		}
+		err = d.Update(ctx, func(tx *Tx) error {
+			b, err := tx.Get(row("shared"))
+			if err != nil {
+				return err
+			}
+			n, err := strconv.Atoi(string(b))
+			if err != nil {
+				return err
+			}
+			return tx.Put(row("shared"), []byte(strconv.Itoa(n+1)))
+		})
+		if err := errors.Join(err, d.Close()); err != nil {
 			return err
 		}
 	}
@@ -269,10 +297,16 @@ func TestAbuseRekey(t *testing.T) {
 	})
 }
 
-// TestManyProcesses: ten at once lose nothing and see no error.
+// TestManyProcesses: ten at once lose nothing and see no error, whether they
+// keep the store open or come and go.
 func TestManyProcesses(t *testing.T) {
+	t.Run("count", func(t *testing.T) { testManyProcesses(t, "count", 100, 1001) })
+	t.Run("visit", func(t *testing.T) { testManyProcesses(t, "visit", 30, 1) })
+}
+
+func testManyProcesses(t *testing.T, do string, count int, rows uint64) {
 	j := newShared(t)
-	j.Do, j.Count = "count", 100
+	j.Do, j.Count = do, count
 	const processes = 10
 	var wg sync.WaitGroup
 	for p := range processes {
@@ -291,7 +325,7 @@ func TestManyProcesses(t *testing.T) {
 	wantGet(t, d, "shared", strconv.Itoa(processes*j.Count))
 	r, err := d.Check(t.Context())
 	noError(t, err)
-	if r.Rows != processes*uint64(j.Count)+1 {
+	if r.Rows != rows {
 		t.Errorf("%d rows", r.Rows)
 	}
 	noError(t, d.Close())

@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/tacit-secrets/tacit/internal/seal"
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // SetSlots replaces the ways to unlock the store. change is given the present
 // ones, as they are in the file, and runs within the transaction.
 func (d *DB) SetSlots(ctx context.Context, change func(seal.Slots) (seal.Slots, error)) error {
-	return d.alone(ctx, func(_ *conn, s *snapshot, b *batch) error {
+	return d.alone(ctx, func(_ *lite.Conn, s *snapshot, b *batch) error {
 		old, err := seal.ParseSlots(s.slots)
 		if err != nil {
 			return err
@@ -34,7 +35,7 @@ func (d *DB) SetSlots(ctx context.Context, change func(seal.Slots) (seal.Slots, 
 // stays in the file; its failure leaves a store that is rekeyed all the same.
 func (d *DB) Rekey(ctx context.Context, oldKey, newKey *seal.Key, slots seal.Slots) error {
 	ready := false
-	err := d.alone(ctx, func(c *conn, s *snapshot, b *batch) error {
+	err := d.alone(ctx, func(c *lite.Conn, s *snapshot, b *batch) error {
 		if !s.kek.Equal(oldKey) {
 			return secret.Errorf(secret.Conflict, "", "%s: the store was rekeyed meanwhile", d.path)
 		}
@@ -55,9 +56,9 @@ func (d *DB) Rekey(ctx context.Context, oldKey, newKey *seal.Key, slots seal.Slo
 // rekeyed reports whether the file has the key now.
 func (d *DB) rekeyed(ctx context.Context, kek *seal.Key) bool {
 	ok := false
-	err := d.read(context.WithoutCancel(ctx), func(c *conn) error {
+	err := d.read(context.WithoutCancel(ctx), func(c *lite.Conn) error {
 		var body []byte
-		if _, err := c.get("SELECT body FROM header", nil, &body); err != nil {
+		if _, err := c.Get("SELECT body FROM header", nil, &body); err != nil {
 			return err
 		}
 		h, err := parseHeader(body)
@@ -68,12 +69,12 @@ func (d *DB) rekeyed(ctx context.Context, kek *seal.Key) bool {
 }
 
 // rewrap wraps the data key of each value anew, some hundred at a time.
-func rewrap(ctx context.Context, c *conn, oldKey, newKey *seal.Key, k *keys) error {
+func rewrap(ctx context.Context, c *lite.Conn, oldKey, newKey *seal.Key, k *keys) error {
 	type wrap struct{ rowKey, wrapped []byte }
 	after := []byte{}
 	for {
 		var page []wrap
-		err := c.each("SELECT key, wrapped FROM value WHERE key > ? ORDER BY key LIMIT 256", []any{after}, func(scan func(...any) error) error {
+		err := c.Each("SELECT key, wrapped FROM value WHERE key > ? ORDER BY key LIMIT 256", []any{after}, func(scan func(...any) error) error {
 			var w wrap
 			err := scan(&w.rowKey, &w.wrapped)
 			page = append(page, w)
@@ -85,19 +86,19 @@ func rewrap(ctx context.Context, c *conn, oldKey, newKey *seal.Key, k *keys) err
 		for _, w := range page {
 			data, err := oldKey.Unwrap(k.rowAD(w.rowKey), w.wrapped)
 			if err != nil {
-				return damaged(c.path, err)
+				return damaged(c.Path, err)
 			}
 			wrapped, err := newKey.Wrap(k.rowAD(w.rowKey), data)
 			if err != nil {
 				return err
 			}
-			if err := c.run("UPDATE value SET wrapped = ? WHERE key = ?", wrapped, w.rowKey); err != nil {
+			if err := c.Run("UPDATE value SET wrapped = ? WHERE key = ?", wrapped, w.rowKey); err != nil {
 				return err
 			}
 		}
 		after = page[len(page)-1].rowKey
 		if err := ctx.Err(); err != nil {
-			return classify(c.path, err)
+			return lite.Classify(c.Path, err)
 		}
 	}
 }
@@ -106,30 +107,30 @@ func rewrap(ctx context.Context, c *conn, oldKey, newKey *seal.Key, k *keys) err
 // log: what was deleted or wrapped by an old key is gone from both. While
 // another process reads it is Unavailable.
 func (d *DB) Compact(ctx context.Context) error {
-	if d.path == memory {
+	if d.path == lite.Memory {
 		return nil
 	}
 	if err := d.lock(ctx); err != nil {
 		return err
 	}
 	defer d.unlock()
-	if d.writer == nil {
-		c, err := d.dialFile(ctx, writing()...)
-		if err != nil {
-			return err
-		}
-		d.writer = c
+	c, err := d.dialFile(ctx)
+	if err != nil {
+		return err
 	}
-	c := d.writer
-	if err := firstError(c.exec("PRAGMA busy_timeout = 10000"), c.exec("VACUUM")); err != nil {
+	return lite.First(compact(c), c.Close())
+}
+
+func compact(c *lite.Conn) error {
+	if err := c.Exec("VACUUM"); err != nil {
 		return err
 	}
 	var busy, pages, moved int
-	if _, err := c.get("PRAGMA wal_checkpoint(TRUNCATE)", nil, &busy, &pages, &moved); err != nil {
+	if _, err := c.Get("PRAGMA wal_checkpoint(TRUNCATE)", nil, &busy, &pages, &moved); err != nil {
 		return err
 	}
 	if busy != 0 {
-		return secret.Errorf(secret.Unavailable, "", "%s: another process reads, so that old pages stay in the write-ahead log; try again", d.path)
+		return secret.Errorf(secret.Unavailable, "", "%s: another process reads, so that old pages stay in the write-ahead log; try again", c.Path)
 	}
-	return c.exec("PRAGMA busy_timeout = 100")
+	return nil
 }

@@ -1,10 +1,12 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"testing"
 
 	"github.com/tacit-secrets/tacit/internal/seal"
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -43,6 +45,23 @@ func TestRekey(t *testing.T) {
 	}
 	err = f.Rekey(t.Context(), f.key, next, slot(t, f.StoreID(), next))
 	wantKind(t, err, secret.Conflict)
+}
+
+// TestAbuseWrongKey: a key that is not the store's is told from a header that
+// was changed. Passphrases themselves are package seal's.
+func TestAbuseWrongKey(t *testing.T) {
+	t.Run("passphrase-wrong-vs-corrupt", func(t *testing.T) {
+		f := newFixture(t)
+		other := f.ring.add(t)
+		wrong := &Options{Unlock: func(context.Context, string, seal.Slots) (*seal.Key, error) { return other, nil }}
+		_, err := Open(t.Context(), f.path, wrong)
+		wantKind(t, err, secret.Unauthenticated)
+		f.behind(t, func(c *lite.Conn) error {
+			return c.Exec("UPDATE header SET body = CAST(body || x'00' AS BLOB)")
+		})
+		_, err = Open(t.Context(), f.path, f.options())
+		wantKind(t, err, secret.Corrupt)
+	})
 }
 
 // TestRekeyedElsewhere: who cannot unlock the new key reads nothing more.
@@ -91,12 +110,12 @@ func TestSetSlots(t *testing.T) {
 func TestOldHeaderPutBack(t *testing.T) {
 	f := newFixture(t)
 	var old []byte
-	c, err := dial(t.Context(), f.path)
+	c, err := lite.Dial(t.Context(), f.path)
 	noError(t, err)
-	_, err = c.get("SELECT body FROM header", nil, &old)
-	noError(t, errors.Join(err, c.close()))
+	_, err = c.Get("SELECT body FROM header", nil, &old)
+	noError(t, errors.Join(err, c.Close()))
 	f.rekey(t)
-	f.behind(t, func(c *conn) error { return c.exec("UPDATE header SET body = ?", old) })
+	f.behind(t, func(c *lite.Conn) error { return c.Exec("UPDATE header SET body = ?", old) })
 	_, err = Open(t.Context(), f.path, f.options())
 	wantKind(t, err, secret.Corrupt)
 }

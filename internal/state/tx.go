@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -16,9 +17,9 @@ type Tx struct {
 	d      *DB
 	ctx    context.Context // a Tx lives as long as the call that has it
 	snap   *snapshot
-	c      *conn  // nil: only the cache is at hand
-	missed bool   // a row was not in the cache: the function runs again
-	batch  *batch // nil in View
+	c      *lite.Conn // nil: only the cache is at hand
+	missed bool       // a row was not in the cache: the function runs again
+	batch  *batch     // nil in View
 	own    map[Key]*entry
 	scrub  bool
 }
@@ -174,7 +175,7 @@ func (t *Tx) committed(k Key) (*entry, error) {
 		return nil, secret.Errorf(secret.Unavailable, "", "not in the cache") // never seen: the function runs again
 	}
 	if err := t.ctx.Err(); err != nil {
-		return nil, classify(t.d.path, err)
+		return nil, lite.Classify(t.d.path, err)
 	}
 	e, err := t.load(k)
 	if err != nil {
@@ -190,9 +191,9 @@ func (t *Tx) load(k Key) (*entry, error) {
 	var err error
 	rowKey := t.snap.rowKey(k)
 	if k.Kind == kindValue {
-		ok, err = t.c.get("SELECT wrapped, sealed FROM value WHERE key = ?", []any{rowKey}, &s.wrapped, &s.sealed)
+		ok, err = t.c.Get("SELECT wrapped, sealed FROM value WHERE key = ?", []any{rowKey}, &s.wrapped, &s.sealed)
 	} else {
-		ok, err = t.c.get("SELECT sealed FROM row WHERE key = ?", []any{rowKey}, &s.sealed)
+		ok, err = t.c.Get("SELECT sealed FROM row WHERE key = ?", []any{rowKey}, &s.sealed)
 	}
 	if err != nil {
 		return nil, err
@@ -303,10 +304,10 @@ type found struct {
 
 func (t *Tx) page(after, end []byte) ([]found, error) {
 	if err := t.ctx.Err(); err != nil {
-		return nil, classify(t.d.path, err)
+		return nil, lite.Classify(t.d.path, err)
 	}
 	var out []found
-	err := t.c.each("SELECT key, sealed FROM row WHERE key > ? AND key < ? ORDER BY key LIMIT 256", []any{after, end}, func(scan func(...any) error) error {
+	err := t.c.Each("SELECT key, sealed FROM row WHERE key > ? AND key < ? ORDER BY key LIMIT 256", []any{after, end}, func(scan func(...any) error) error {
 		var rowKey, sealed []byte
 		if err := scan(&rowKey, &sealed); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -20,7 +21,7 @@ import (
 // context gives up waiting, but never a change under way.
 func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
-		return classify(d.path, err)
+		return lite.Classify(d.path, err)
 	}
 	r := &request{ctx: ctx, f: f, done: make(chan struct{})}
 	d.queue.add(r)
@@ -31,7 +32,7 @@ func (d *DB) Update(ctx context.Context, f func(*Tx) error) error {
 	case <-r.done:
 	case <-ctx.Done():
 		if d.queue.remove(r) {
-			return classify(d.path, ctx.Err())
+			return lite.Classify(d.path, ctx.Err())
 		}
 	}
 	<-r.done
@@ -113,7 +114,7 @@ func (d *DB) lock(ctx context.Context) error {
 	select {
 	case d.write <- struct{}{}:
 	case <-ctx.Done():
-		return classify(d.path, ctx.Err())
+		return lite.Classify(d.path, ctx.Err())
 	}
 	if d.closed.Load() {
 		d.unlock()
@@ -125,7 +126,7 @@ func (d *DB) lock(ctx context.Context) error {
 func (d *DB) unlock() { <-d.write }
 
 // alone runs f in a transaction of its own.
-func (d *DB) alone(ctx context.Context, f func(*conn, *snapshot, *batch) error) error {
+func (d *DB) alone(ctx context.Context, f func(*lite.Conn, *snapshot, *batch) error) error {
 	if err := d.lock(ctx); err != nil {
 		return err
 	}
@@ -196,7 +197,7 @@ func (d *DB) giveUp(ctx context.Context, mine *request, err error) {
 
 // serve runs one function on the batch; false if it changed nothing, and is to
 // be answered as it is.
-func (d *DB) serve(r *request, b *batch, snap *snapshot, c *conn) bool {
+func (d *DB) serve(r *request, b *batch, snap *snapshot, c *lite.Conn) bool {
 	t := &Tx{d: d, ctx: r.ctx, snap: snap, c: c, batch: b, own: map[Key]*entry{}}
 	func() {
 		defer func() { r.panicked = recover() }()
@@ -213,32 +214,40 @@ func (d *DB) serve(r *request, b *batch, snap *snapshot, c *conn) bool {
 	return true
 }
 
-// writing are the settings of a connection that writes. Rows lie in no order, so
-// that a checkpoint after every 1,000 pages would write most of them twice.
-func writing() []string { return []string{"cache_size = -4096", "wal_autocheckpoint = 4000"} }
+// openWriter opens the connection that writes. Rows lie in no order, so that a
+// checkpoint after every 1,000 pages would write most of them twice.
+func (d *DB) openWriter(ctx context.Context) error {
+	c, err := d.dialFile(ctx, "cache_size = -4096", "wal_autocheckpoint = 4000")
+	if err != nil {
+		return err
+	}
+	if err := c.Exec("PRAGMA busy_timeout = 10"); err != nil { // beginImmediate waits
+		return lite.First(err, c.Close())
+	}
+	d.writer = c
+	return nil
+}
 
 // begin opens a write transaction and reads the state.
-func (d *DB) begin(ctx context.Context) (*conn, *snapshot, error) {
+func (d *DB) begin(ctx context.Context) (*lite.Conn, *snapshot, error) {
 	if d.closed.Load() {
 		return nil, nil, errClosed(d.path)
 	}
 	if d.writer == nil {
-		c, err := d.dialFile(ctx, writing()...)
-		if err != nil {
+		if err := d.openWriter(ctx); err != nil {
 			return nil, nil, err
 		}
-		d.writer = c
 	}
 	if err := d.beginImmediate(ctx); err != nil {
 		return nil, nil, err
 	}
-	err := d.writer.sameSchema()
+	err := d.writer.SameSchema()
 	var snap *snapshot
 	if err == nil {
 		snap, err = d.snapshot(ctx, d.writer)
 	}
 	if err != nil {
-		return nil, nil, firstError(err, d.writer.run("ROLLBACK"))
+		return nil, nil, lite.First(err, d.writer.Run("ROLLBACK"))
 	}
 	return d.writer, snap, nil
 }
@@ -250,8 +259,8 @@ func (d *DB) beginImmediate(ctx context.Context) error {
 	defer cancel()
 	pause := time.Millisecond
 	for {
-		err := d.writer.run("BEGIN IMMEDIATE")
-		if err == nil || !isBusy(err) {
+		err := d.writer.Run("BEGIN IMMEDIATE")
+		if err == nil || !lite.IsBusy(err) {
 			return err
 		}
 		timer := time.NewTimer(rand.N(pause) + pause/2) //nolint:gosec // no secret
@@ -261,7 +270,7 @@ func (d *DB) beginImmediate(ctx context.Context) error {
 		case <-wait.Done():
 			timer.Stop()
 			if ctx.Err() != nil {
-				return classify(d.path, ctx.Err())
+				return lite.Classify(d.path, ctx.Err())
 			}
 			return err
 		}
@@ -269,9 +278,9 @@ func (d *DB) beginImmediate(ctx context.Context) error {
 }
 
 // finish writes a batch and commits it.
-func (d *DB) finish(c *conn, snap *snapshot, b *batch) error {
+func (d *DB) finish(c *lite.Conn, snap *snapshot, b *batch) error {
 	if len(b.changes) == 0 && b.body == nil && b.renew == nil {
-		return c.run("ROLLBACK")
+		return c.Run("ROLLBACK")
 	}
 	next, err := d.flush(c, snap, b)
 	if err != nil {
@@ -280,7 +289,7 @@ func (d *DB) finish(c *conn, snap *snapshot, b *batch) error {
 	}
 	d.cache.commit.Lock()
 	defer d.cache.commit.Unlock()
-	if err := c.run("COMMIT"); err != nil {
+	if err := c.Run("COMMIT"); err != nil {
 		d.abandon(c)
 		return unknown(d.path, err)
 	}
@@ -296,7 +305,7 @@ func (d *DB) finish(c *conn, snap *snapshot, b *batch) error {
 // unknown says so if a commit may have reached the disk: after a failed sync,
 // but not on a full disk, where its last page was not written.
 func unknown(path string, err error) error {
-	if !isIO(err) {
+	if !lite.IsIO(err) {
 		return err
 	}
 	return &secret.Error{Kind: secret.KindOf(err), Text: path + ": the commit failed, its outcome is unknown: read before you try again", Err: err}
@@ -304,19 +313,19 @@ func unknown(path string, err error) error {
 
 // abandon ends a transaction that failed, and the connection with it: after a
 // failed write nothing that it remembers is to be relied on.
-func (d *DB) abandon(c *conn) {
-	_ = c.run("ROLLBACK") // fails where SQLite has rolled back by itself
+func (d *DB) abandon(c *lite.Conn) {
+	_ = c.Run("ROLLBACK") // fails where SQLite has rolled back by itself
 	d.cache.drop()
-	if d.path != memory {
-		_ = c.close() // the error that led here is the one to tell
+	if d.path != lite.Memory {
+		_ = c.Close() // the error that led here is the one to tell
 		d.writer = nil
 	}
 }
 
 // scrub empties the write-ahead log, where older pages lie, if no reader needs
 // it.
-func (d *DB) scrub(c *conn) {
-	if d.path != memory {
-		_ = c.exec("PRAGMA wal_checkpoint(TRUNCATE)") // busy: the next one, or closing, does it
+func (d *DB) scrub(c *lite.Conn) {
+	if d.path != lite.Memory {
+		_ = c.Exec("PRAGMA wal_checkpoint(TRUNCATE)") // busy: the next one, or closing, does it
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tacit-secrets/tacit/internal/seal"
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -26,7 +27,7 @@ func (d *DB) View(ctx context.Context, f func(*Tx) error) error {
 	if err := f(t); !t.missed {
 		return err
 	}
-	return d.read(ctx, func(c *conn) error {
+	return d.read(ctx, func(c *lite.Conn) error {
 		snap, err := d.snapshot(ctx, c)
 		if err != nil {
 			return err
@@ -36,26 +37,26 @@ func (d *DB) View(ctx context.Context, f func(*Tx) error) error {
 }
 
 // read calls f with a connection that sees one moment.
-func (d *DB) read(ctx context.Context, f func(*conn) error) error {
-	if d.path == memory {
+func (d *DB) read(ctx context.Context, f func(*lite.Conn) error) error {
+	if d.path == lite.Memory {
 		if err := d.lock(ctx); err != nil {
 			return err
 		}
 		defer d.unlock()
-		return d.writer.reading(func() error { return f(d.writer) })
+		return d.writer.Reading(func() error { return f(d.writer) })
 	}
 	c, err := d.reader(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { d.readers <- c }()
-	return c.reading(func() error { return f(c) })
+	return c.Reading(func() error { return f(c) })
 }
 
 // reader takes a connection out of the pool.
-func (d *DB) reader(ctx context.Context) (*conn, error) {
+func (d *DB) reader(ctx context.Context) (*lite.Conn, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, classify(d.path, err)
+		return nil, lite.Classify(d.path, err)
 	}
 	select {
 	case c, ok := <-d.readers:
@@ -65,32 +66,23 @@ func (d *DB) reader(ctx context.Context) (*conn, error) {
 		if c != nil {
 			return c, nil
 		}
-		c, err := d.dialFile(ctx, "query_only = ON", "busy_timeout = 10000")
+		c, err := d.dialFile(ctx, "query_only = ON")
 		if err != nil {
 			d.readers <- nil
 			return nil, err
 		}
 		return c, nil
 	case <-ctx.Done():
-		return nil, classify(d.path, ctx.Err())
+		return nil, lite.Classify(d.path, ctx.Err())
 	}
-}
-
-// reading calls f within a read transaction.
-func (c *conn) reading(f func() error) error {
-	if err := c.run("BEGIN"); err != nil {
-		return err
-	}
-	err := f()
-	return firstError(err, c.run("ROLLBACK"))
 }
 
 // snapshot reads the state row in the connection's transaction, and brings
 // cache and keys up to it.
-func (d *DB) snapshot(ctx context.Context, c *conn) (*snapshot, error) {
+func (d *DB) snapshot(ctx context.Context, c *lite.Conn) (*snapshot, error) {
 	k := d.unlocked.Load() // before the read: a rekey may come between
 	var sealed []byte
-	ok, err := c.get("SELECT sealed FROM state", nil, &sealed)
+	ok, err := c.Get("SELECT sealed FROM state", nil, &sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +110,7 @@ func (d *DB) advance(s *snapshot) {
 	}
 }
 
-func (d *DB) decode(ctx context.Context, c *conn, k *keys, sealed []byte) (*snapshot, error) {
+func (d *DB) decode(ctx context.Context, c *lite.Conn, k *keys, sealed []byte) (*snapshot, error) {
 	if k == nil { // the first time
 		var err error
 		if k, err = d.reload(ctx, c); err != nil {
@@ -145,9 +137,9 @@ func (d *DB) decode(ctx context.Context, c *conn, k *keys, sealed []byte) (*snap
 }
 
 // reload reads and unlocks the header that the connection's transaction sees.
-func (d *DB) reload(ctx context.Context, c *conn) (*keys, error) {
+func (d *DB) reload(ctx context.Context, c *lite.Conn) (*keys, error) {
 	var body []byte
-	ok, err := c.get("SELECT body FROM header", nil, &body)
+	ok, err := c.Get("SELECT body FROM header", nil, &body)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +179,7 @@ func (d *DB) open(ctx context.Context, h *header, old *keys) (*keys, error) {
 	}
 	kek, err := d.opts.Unlock(ctx, h.storeID(), slots)
 	if err != nil {
-		return nil, classify(d.path, err)
+		return nil, lite.Classify(d.path, err)
 	}
 	return h.open(kek)
 }
@@ -199,7 +191,7 @@ type checks struct {
 
 	mu      sync.Mutex
 	done    uint64 // the last that ended well
-	c       *conn
+	c       *lite.Conn
 	version int64 // PRAGMA data_version on c when snap was read
 	snap    *snapshot
 	closed  bool
@@ -209,12 +201,12 @@ type checks struct {
 // before the call.
 func (d *DB) fresh(ctx context.Context) (*snapshot, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, classify(d.path, err)
+		return nil, lite.Classify(d.path, err)
 	}
 	if d.closed.Load() {
 		return nil, errClosed(d.path)
 	}
-	if d.path == memory {
+	if d.path == lite.Memory {
 		return d.seen.Load(), nil // nobody else can write, and own commits are set before they are answered
 	}
 	s := &d.checks
@@ -237,24 +229,24 @@ func (s *checks) check(ctx context.Context, d *DB) error {
 		return errClosed(d.path)
 	}
 	if s.c == nil {
-		c, err := d.dialFile(ctx, "query_only = ON", "busy_timeout = 10000")
+		c, err := d.dialFile(ctx, "query_only = ON")
 		if err != nil {
 			return err
 		}
 		s.c = c
 	}
-	v, err := s.c.number("PRAGMA data_version")
+	v, err := s.c.Number("PRAGMA data_version")
 	if err != nil || s.snap != nil && v == s.version {
 		return err
 	}
-	return s.c.reading(func() error {
+	return s.c.Reading(func() error {
 		// The version is read twice: only within the transaction does it
 		// belong to the state row that is read with it.
 		snap, err := d.snapshot(ctx, s.c)
 		if err != nil {
 			return err
 		}
-		s.version, err = s.c.number("PRAGMA data_version")
+		s.version, err = s.c.Number("PRAGMA data_version")
 		if err == nil {
 			s.snap = snap
 		}
@@ -269,19 +261,9 @@ func (s *checks) close() error {
 	if s.c == nil {
 		return nil
 	}
-	return s.c.close()
+	return s.c.Close()
 }
 
 func errClosed(path string) error {
 	return secret.Errorf(secret.Unavailable, "", "%s: the store was closed", path)
-}
-
-// firstError returns the first error there is.
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package state
+package lite
 
 import "golang.org/x/sys/unix"
 
@@ -8,7 +8,7 @@ import "golang.org/x/sys/unix"
 func checkNetwork(dir string) error {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
-		return classify(dir, err)
+		return Classify(dir, err)
 	}
 	if name := networkName(uint32(s.Type)); name != "" { //nolint:gosec // the magic numbers have 32 bits
 		return errNetwork(dir, name)

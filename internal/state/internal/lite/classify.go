@@ -1,4 +1,4 @@
-package state
+package lite
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// classify gives an error of SQLite or the file system its kind. It is the
+// Classify gives an error of SQLite or the file system its kind. It is the
 // only place that does.
-func classify(path string, err error) error {
+func Classify(path string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -47,14 +47,24 @@ func classifyCode(path string, e *sqlite.Error) error {
 	return &secret.Error{Kind: kind, Text: path + ": " + text, Err: e}
 }
 
-// isBusy reports whether another process has the store locked.
-func isBusy(err error) bool {
+// IsBusy reports whether another process has the store locked.
+func IsBusy(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	return ok && (e.Code()&0xff == lib.SQLITE_BUSY || e.Code()&0xff == lib.SQLITE_LOCKED)
 }
 
-// isIO reports whether the file system failed, in whatever state that left it.
-func isIO(err error) bool {
+// IsIO reports whether the file system failed, in whatever state that left it.
+func IsIO(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	return ok && e.Code()&0xff == lib.SQLITE_IOERR
+}
+
+// First returns the first error there is.
+func First(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,13 +1,13 @@
 //go:build darwin || freebsd
 
-package state
+package lite
 
 import "golang.org/x/sys/unix"
 
 func checkNetwork(dir string) error {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
-		return classify(dir, err)
+		return Classify(dir, err)
 	}
 	if s.Flags&unix.MNT_LOCAL == 0 {
 		return errNetwork(dir, "a network file system")

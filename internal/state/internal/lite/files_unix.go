@@ -1,6 +1,6 @@
 //go:build unix
 
-package state
+package lite
 
 import (
 	"errors"

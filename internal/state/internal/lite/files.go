@@ -1,4 +1,4 @@
-package state
+package lite
 
 import (
 	"errors"
@@ -25,22 +25,22 @@ func classifyFile(path string, err error) error {
 	return &secret.Error{Kind: kind, Text: path + ": " + text, Err: err}
 }
 
-// checkPath refuses files that others own or may change, and file systems on
+// CheckPath refuses files that others own or may change, and file systems on
 // which SQLite's locks and shared memory do not hold.
-func checkPath(path string) error {
+func CheckPath(path string) error {
 	if !filepath.IsAbs(path) {
 		return secret.Errorf(secret.Invalid, "", "%s: the store's path must be absolute", path)
 	}
 	if err := checkFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	for i, p := range append([]string{path}, sidesOf(path)...) {
+	for i, p := range append([]string{path}, Sides(path)...) {
 		info, err := os.Lstat(p)
 		if i > 0 && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return classify(p, err)
+			return Classify(p, err)
 		}
 		if !info.Mode().IsRegular() {
 			return secret.Errorf(secret.Denied, "", "%s: not a plain file, and no store", p)
@@ -52,13 +52,13 @@ func checkPath(path string) error {
 	return nil
 }
 
-// sidesOf are the files that SQLite keeps beside the store's.
-func sidesOf(path string) []string { return []string{path + "-wal", path + "-shm"} }
+// Sides are the files that SQLite keeps beside the store's.
+func Sides(path string) []string { return []string{path + "-wal", path + "-shm"} }
 
 func checkFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return classify(dir, err)
+		return Classify(dir, err)
 	}
 	if !info.IsDir() {
 		return secret.Errorf(secret.Invalid, "", "%s: not a folder", dir)
@@ -69,42 +69,43 @@ func checkFolder(dir string) error {
 	return checkNetwork(dir)
 }
 
-// makeFolder makes the store's folder for its owner alone.
-func makeFolder(dir string) error {
+// MakeFolder makes the store's folder for its owner alone.
+func MakeFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return classify(dir, err)
+		return Classify(dir, err)
 	}
 	return checkFolder(dir)
 }
 
-// makeFile makes an empty file that only its owner can read, before SQLite
+// MakeFile makes an empty file that only its owner can read, before SQLite
 // would; the files beside it take its mode, whatever the umask.
-func makeFile(path string) error {
+func MakeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the store's own path
 	if err != nil {
-		return classify(path, err)
+		return Classify(path, err)
 	}
-	return classify(path, errors.Join(f.Chmod(0o600), f.Close()))
+	return Classify(path, errors.Join(f.Chmod(0o600), f.Close()))
 }
 
-// syncPath makes a file or a folder's entries durable. It must not be used on
+// SyncPath makes a file or a folder's entries durable. It must not be used on
 // a database that this process has open: closing it would drop SQLite's locks.
-func syncPath(path string) error {
+func SyncPath(path string) error {
 	f, err := os.Open(path) //nolint:gosec // a file or folder of the store
 	if err != nil {
-		return classify(path, err)
+		return Classify(path, err)
 	}
-	return classify(path, errors.Join(f.Sync(), f.Close()))
+	return Classify(path, errors.Join(f.Sync(), f.Close()))
 }
 
 func errNetwork(dir, name string) error {
 	return secret.Errorf(secret.Unsupported, "", "%s: lies on %s, where locks and shared memory do not hold\n  choose a local folder: XDG_DATA_HOME", dir, name)
 }
 
-func remove(path string) error {
+// Remove removes a file; none is no error.
+func Remove(path string) error {
 	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return classify(path, err)
+	return Classify(path, err)
 }
