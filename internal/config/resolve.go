@@ -17,6 +17,7 @@ type Getter interface {
 type Resolved struct {
 	Declaration
 	Value     secret.Value
+	Parts     []secret.Value // what a composed value is made of
 	Defaulted bool
 }
 
@@ -53,7 +54,7 @@ func (r *resolver) fill(all []Declaration) (out []Resolved, missing []Missing, e
 			if err != nil {
 				return nil, nil, named(d.Var, err)
 			}
-			out = append(out, Resolved{Declaration: d, Value: v})
+			out = append(out, Resolved{Declaration: d, Value: v, Parts: r.parts(&d)})
 		case d.Default != nil:
 			out = append(out, Resolved{Declaration: d, Value: secret.Text(*d.Default), Defaulted: true})
 		case d.Required:
@@ -123,6 +124,18 @@ func (r *resolver) lacks(d *Declaration) []secret.Ref {
 	return slices.DeleteFunc(r.refs(*d), func(ref secret.Ref) bool { return !r.gone[ref] })
 }
 
+// parts returns the values that a composed one is made of.
+func (r *resolver) parts(d *Declaration) []secret.Value {
+	if d.Compose == nil {
+		return nil
+	}
+	var out []secret.Value
+	for _, ref := range r.refs(*d) {
+		out = append(out, r.values[ref])
+	}
+	return out
+}
+
 // value makes the value of a declaration that lacks nothing.
 func (r *resolver) value(d *Declaration) (secret.Value, error) {
 	if v, ok := r.made[d.Var]; ok {
@@ -152,3 +165,6 @@ func (r *resolver) value(d *Declaration) (secret.Value, error) {
 	}
 	return v, err
 }
+
+// RefsOf returns what one of the declarations needs, each reference once.
+func RefsOf(d Declaration, all []Declaration) []secret.Ref { return newResolver(all).refs(d) }

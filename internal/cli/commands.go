@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// commands lists them in the order of the help text.
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
+		a.demoCommand(), a.initCommand(),
+		a.putCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.rollbackCommand(),
+		a.deleteCommand(), a.undeleteCommand(), a.destroyCommand(),
+		a.runCommand(), a.checkCommand(), a.envCommand(), a.trustCommand(),
+		a.grantCommand(), a.ungrantCommand(), a.grantsCommand(), a.policyCommand(), a.whoamiCommand(),
+		a.auditCommand(), a.storeCommand(), a.unlockCommand(), a.lockCommand(),
+		a.versionCommand(),
+	}
+}
+
+// ref reads a reference and fills in the environment that is meant.
+func (a *app) ref(o *config.Opened, s string) (secret.Ref, error) {
+	r, err := secret.ParseRef(s)
+	if err != nil {
+		return secret.Ref{}, err
+	}
+	if r.Env == "" {
+		r.Env = o.Env
+	}
+	return r, nil
+}
+
+// plainRef is ref for commands that act on a whole secret.
+func (a *app) plainRef(o *config.Opened, s string) (secret.Ref, error) {
+	r, err := a.ref(o, s)
+	if err != nil {
+		return secret.Ref{}, err
+	}
+	if r.Field != "" || r.At != (secret.At{}) {
+		return secret.Ref{}, secret.Errorf(secret.Invalid, r.Name, "this command acts on a whole secret: give its name without # or @")
+	}
+	return r, nil
+}
+
+// refuseAgent refuses what agents may never do by themselves, whatever is
+// granted: it changes who may do what.
+func (a *app) refuseAgent(what string) error {
+	c := a.sys.Caller()
+	if !c.Principal.IsAgent() {
+		return nil
+	}
+	return secret.Errorf(secret.Denied, "", "%s may not %s\n  a person does this, outside of the agent's session", c.Principal, what)
+}

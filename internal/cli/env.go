@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// envJSON is what env list prints with --json.
+type envJSON struct {
+	Env       string `json:"env"`
+	Backend   string `json:"backend"`
+	Default   bool   `json:"default"`
+	Protected bool   `json:"protected"`
+	Prefix    string `json:"prefix,omitempty"`
+	Address   string `json:"address,omitempty"`
+}
+
+func (a *app) envCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "env",
+		Short:   "Environments: dev, staging, prod",
+		Example: "  tacit env list",
+	}
+	c.AddCommand(&cobra.Command{
+		Use:     "list",
+		Short:   "List the environments that tacit.toml declares",
+		Example: "  tacit env list",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.envList(cmd) },
+	})
+	return c
+}
+
+func (a *app) envList(cmd *cobra.Command) error {
+	o, err := a.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	t := &table{head: []string{"ENVIRONMENT", "BACKEND", "", "PREFIX"}}
+	for _, name := range o.Project.EnvNames() {
+		e, err := o.Project.Environment(name)
+		if err != nil {
+			return err
+		}
+		isDefault := name == o.Project.DefaultEnv
+		if a.flags.json {
+			if err := a.object(envJSON{name, e.Backend, isDefault, e.Protected, e.Prefix, e.Address}); err != nil {
+				return err
+			}
+			continue
+		}
+		note := ""
+		switch {
+		case e.Protected:
+			note = "protected"
+		case isDefault:
+			note = "default"
+		}
+		t.add(name, e.Backend, note, e.Prefix)
+	}
+	if a.flags.json {
+		return nil
+	}
+	return a.table(t)
+}

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+func (a *app) getCommand() *cobra.Command {
+	var stage string
+	c := &cobra.Command{
+		Use:   "get REFERENCE",
+		Short: "Print a secret's value",
+		Long: `Print the value of a secret, or of one of its fields, to stdout: byte for byte
+when piped, with a newline after it on a terminal.
+
+Agents are refused unless a grant permits it: what an agent reads, it can pass on.`,
+		Example: `  tacit get claude/api
+  tacit get claude/api#claude_api_key
+  tacit get claude/api@2
+  tacit get claude/api@previous
+  tacit get prod:claude/api`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.get(cmd.Context(), args[0], secret.Stage(stage))
+		},
+	}
+	c.Flags().StringVar(&stage, "stage", "", "the version at this `stage`")
+	return c
+}
+
+func (a *app) get(ctx context.Context, arg string, stage secret.Stage) error {
+	o, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := a.ref(o, arg)
+	if err != nil {
+		return err
+	}
+	if stage != "" {
+		if r.At != (secret.At{}) {
+			return secret.Errorf(secret.Invalid, r.Name, "give a version after @ or --stage, not both")
+		}
+		r.At.Stage = stage
+	}
+	v, err := o.Broker.Get(ctx, o.Caller, r)
+	if err != nil {
+		return a.explain(ctx, o, r, err)
+	}
+	if !a.flags.json {
+		return a.value(v.Value.Reveal())
+	}
+	return a.object(valueObject(r, v))
+}
+
+// valueJSON is what get prints with --json.
+type valueJSON struct {
+	Env      string    `json:"env"`
+	Name     string    `json:"name"`
+	Field    string    `json:"field,omitempty"`
+	Version  uint64    `json:"version,omitempty"`
+	ID       string    `json:"id,omitempty"`
+	Created  time.Time `json:"created,omitzero"`
+	Value    string    `json:"value"`
+	Encoding string    `json:"encoding,omitempty"` // "base64" where the value is no text
+}
+
+func valueObject(r secret.Ref, v secret.Version) valueJSON {
+	out := valueJSON{Env: r.Env, Name: string(r.Name), Field: r.Field, Version: v.Number, ID: string(v.ID), Created: v.Created}
+	b := v.Value.Reveal()
+	if v.Value.IsBinary() || !utf8.Valid(b) {
+		out.Value, out.Encoding = base64.StdEncoding.EncodeToString(b), "base64"
+		return out
+	}
+	out.Value = string(b)
+	return out
+}
+
+// explain adds the way out to an error about a reference.
+func (a *app) explain(ctx context.Context, o *config.Opened, r secret.Ref, err error) error {
+	e, ok := errors.AsType[*secret.Error](err)
+	if !ok || strings.Contains(e.Text, "\n") {
+		return err
+	}
+	out := *e
+	switch {
+	case e.State == secret.Deleted:
+		out.Text = e.Text + "\n  bring it back:  tacit undelete " + plain(r)
+	case e.Kind == secret.NotFound && e.State == secret.NoVersion:
+		out.Text = e.Text + "\n  which there are:  tacit history " + plain(r)
+	case e.Kind == secret.NotFound && r.Field == "":
+		near := o.Broker.Nearest(ctx, o.Caller, r)
+		if len(near) == 0 {
+			return err
+		}
+		names := make([]string, len(near))
+		for i, n := range near {
+			names[i] = string(n)
+		}
+		out.Text = e.Text + "\n  did you mean: " + strings.Join(names, ", ")
+	default:
+		return err
+	}
+	return &out
+}
+
+// plain writes a reference to the whole secret.
+func plain(r secret.Ref) string {
+	return secret.Ref{Env: r.Env, Name: r.Name}.String()
+}

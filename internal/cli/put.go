@@ -1,0 +1,293 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// maxInput bounds what put reads: the largest value of any store.
+const maxInput = 8 << 20
+
+type putFlags struct {
+	file        string
+	generate    string
+	declare     string
+	description string
+	tags        []string
+	ifVersion   int64
+	trim        bool
+	dryRun      bool
+}
+
+func (a *app) putCommand() *cobra.Command {
+	var f putFlags
+	c := &cobra.Command{
+		Use:   "put REFERENCE",
+		Short: "Write a new version of a secret, or one of its fields",
+		Long: `Write a new version of a secret, and make it current. The value comes from a hidden
+prompt, from stdin (byte for byte, a last newline included), from --file, or is made
+by --generate; never from an argument, which others could see.
+
+With #field, one field of a JSON object is replaced and its siblings are kept.`,
+		Example: `  tacit put claude/api#claude_api_key --declare ANTHROPIC_API_KEY
+  printf %s "$TOKEN" | tacit put ci/token
+  tacit put tls/key --file server.pem
+  tacit put app/db#password --generate password --tag owner=payments
+  tacit put app/db --if-version 3 < db.json`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.put(cmd.Context(), args[0], f)
+		},
+	}
+	fs := c.Flags()
+	fs.StringVar(&f.file, "file", "", "read the value from this `file`")
+	fs.StringVar(&f.generate, "generate", "", "make the value: password, hex, base64, uuid or ed25519")
+	fs.StringVar(&f.declare, "declare", "", "also declare it in tacit.toml as this `variable`")
+	fs.StringVar(&f.description, "description", "", "what the secret is for")
+	fs.StringArrayVar(&f.tags, "tag", nil, "a tag of the secret, `key=value`; may be given more than once")
+	fs.Int64Var(&f.ifVersion, "if-version", -1, "only if this `number` is the current version; 0: only if there is none")
+	fs.BoolVar(&f.trim, "trim", false, "drop one newline at the end of the value")
+	fs.BoolVarP(&f.dryRun, "dry-run", "n", false, "say what would be done, and do nothing")
+	c.MarkFlagsMutuallyExclusive("file", "generate")
+	return c
+}
+
+func (a *app) put(ctx context.Context, arg string, f putFlags) error {
+	o, r, err := a.putTarget(ctx, arg, f)
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		return a.wouldPut(r, f)
+	}
+	value, err := a.input(ctx, r, f)
+	if err != nil {
+		return err
+	}
+	opts, err := a.annotations(ctx, o, r, f)
+	if err != nil {
+		return err
+	}
+	v, err := a.write(ctx, putRequest{o, r, value, opts, f.ifVersion})
+	if err != nil {
+		return a.explain(ctx, o, r, err)
+	}
+	if a.flags.json {
+		err = a.object(changeJSON{Env: r.Env, Name: string(r.Name), Version: v.Number, ID: string(v.ID)})
+	} else {
+		a.say("put", plain(r), "version %d", v.Number)
+	}
+	if err == nil && f.declare != "" {
+		err = a.declare(ctx, o, r, f.declare)
+	}
+	return err
+}
+
+// putTarget reads the arguments and refuses what can be refused before a
+// value is asked for.
+func (a *app) putTarget(ctx context.Context, arg string, f putFlags) (*config.Opened, secret.Ref, error) {
+	o, err := a.open(ctx)
+	if err != nil {
+		return nil, secret.Ref{}, err
+	}
+	r, err := a.ref(o, arg)
+	switch {
+	case err != nil:
+		return nil, r, err
+	case r.At != (secret.At{}):
+		return nil, r, secret.Errorf(secret.Invalid, r.Name, "put writes a new version: give no @version\n  --if-version writes only if that version is current")
+	case f.generate != "" && !isGenerator(f.generate):
+		return nil, r, secret.Errorf(secret.Invalid, r.Name, "--generate makes password, hex, base64, uuid or ed25519")
+	}
+	if f.declare != "" {
+		if err := o.CanDeclare(f.declare); err != nil {
+			return nil, r, err
+		}
+	}
+	return o, r, a.askProtected(o, r)
+}
+
+func (a *app) wouldPut(r secret.Ref, f putFlags) error {
+	if a.flags.json {
+		return a.object(changeJSON{Env: r.Env, Name: string(r.Name), DryRun: true})
+	}
+	a.say("would put", r.String(), "")
+	if f.declare != "" {
+		a.say("declare", f.declare, "in tacit.toml")
+	}
+	return nil
+}
+
+// input gets the value from where the flags say.
+func (a *app) input(ctx context.Context, r secret.Ref, f putFlags) (secret.Value, error) {
+	var b []byte
+	var err error
+	switch {
+	case f.generate != "":
+		return generate(f.generate)
+	case f.file != "":
+		b, err = readFile(f.file)
+	case terminal(a.In):
+		if !a.interactive() {
+			return secret.Value{}, secret.Errorf(secret.Invalid, r.Name, "there is nobody to ask for the value\n  give it on stdin:  tacit put %s < FILE", r)
+		}
+		b, err = a.hidden(ctx, "value for "+r.String())
+		if err == nil && len(b) == 0 {
+			err = secret.Errorf(secret.Invalid, r.Name, "nothing was typed: nothing was changed")
+		}
+	default:
+		b, err = readAll(a.In, maxInput)
+		if err == nil && len(b) == 0 {
+			err = secret.Errorf(secret.Invalid, r.Name, "stdin is empty: nothing was changed\n  an empty value is written with --file /dev/null")
+		}
+	}
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return a.shaped(b, f), nil
+}
+
+// shaped drops or mentions a last newline: the most common mistake there is.
+func (a *app) shaped(b []byte, f putFlags) secret.Value {
+	if f.trim {
+		b = bytes.TrimSuffix(b, []byte("\n"))
+		b = bytes.TrimSuffix(b, []byte("\r"))
+	} else if bytes.HasSuffix(b, []byte("\n")) && bytes.Count(b, []byte("\n")) == 1 {
+		a.warn("the value ends with a newline, which was kept\n  --trim drops it")
+	}
+	return textOrBinary(b)
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, secret.Errorf(secret.Invalid, "", "%s: cannot be read: %s", path, reason(err))
+	}
+	defer func() { _ = f.Close() }()
+	return readAll(f, maxInput)
+}
+
+// annotations makes the options of a put. Tags are laid over those there are.
+func (a *app) annotations(ctx context.Context, o *config.Opened, r secret.Ref, f putFlags) (*secret.PutOptions, error) {
+	if len(f.tags) == 0 && f.description == "" {
+		return nil, nil //nolint:nilnil // no options is what nil means
+	}
+	m, err := o.Broker.Describe(ctx, o.Caller, r)
+	if err != nil && secret.KindOf(err) != secret.NotFound {
+		return nil, err
+	}
+	out := secret.Annotations{Description: m.Description, Tags: map[string]string{}}
+	for k, v := range m.Tags {
+		out.Tags[k] = v
+	}
+	for _, t := range f.tags {
+		k, v, ok := strings.Cut(t, "=")
+		if !ok || k == "" {
+			return nil, secret.Errorf(secret.Invalid, r.Name, "%q is no tag: write key=value", t)
+		}
+		out.Tags[k] = v
+	}
+	if f.description != "" {
+		out.Description = f.description
+	}
+	return &secret.PutOptions{Annotations: &out}, nil
+}
+
+type putRequest struct {
+	o         *config.Opened
+	ref       secret.Ref
+	value     secret.Value
+	opts      *secret.PutOptions
+	ifVersion int64
+}
+
+func (a *app) write(ctx context.Context, p putRequest) (secret.Version, error) {
+	b, c := p.o.Broker, p.o.Caller
+	if p.ifVersion >= 0 {
+		p.ref.At = secret.At{Number: uint64(p.ifVersion)}
+		if p.ref.Field == "" {
+			return b.Swap(ctx, c, p.ref, p.value, p.opts)
+		}
+	}
+	if p.ref.Field != "" {
+		return b.Merge(ctx, c, p.ref, p.value, p.opts)
+	}
+	return b.Put(ctx, c, p.ref, p.value, p.opts)
+}
+
+// declare writes a variable into tacit.toml.
+func (a *app) declare(ctx context.Context, o *config.Opened, r secret.Ref, variable string) error {
+	trusted, err := o.Declare(ctx, variable, r)
+	if err != nil {
+		return err
+	}
+	a.say("declared", variable, "in %s", config.FileName)
+	if !trusted {
+		a.hint("the files here were not trusted, and still are not:  tacit trust")
+	}
+	return nil
+}
+
+func (a *app) rollbackCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rollback REFERENCE",
+		Short: "Write an old value as a new version",
+		Long:  "Write the value of an old version, the previous one unless @version names another,\nas a new version. Nothing is lost: the history only grows.",
+		Example: `  tacit rollback claude/api
+  tacit rollback claude/api@3`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.rollback(cmd.Context(), args[0])
+		},
+	}
+}
+
+func (a *app) rollback(ctx context.Context, arg string) error {
+	o, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := a.ref(o, arg)
+	if err != nil {
+		return err
+	}
+	if r.Field != "" {
+		return secret.Errorf(secret.Invalid, r.Name, "rollback writes a whole value: give no #field")
+	}
+	if r.At == (secret.At{}) {
+		r.At.Stage = secret.Previous
+	}
+	if err := a.askProtected(o, r); err != nil {
+		return err
+	}
+	v, err := o.Broker.Rollback(ctx, o.Caller, r)
+	if err != nil {
+		return a.explain(ctx, o, r, err)
+	}
+	if a.flags.json {
+		return a.object(changeJSON{Env: r.Env, Name: string(r.Name), Version: v.Number, ID: string(v.ID)})
+	}
+	a.say("rolled", plain(r), "%s is current again, as version %d", versionText(r.At), v.Number)
+	return nil
+}
+
+func versionText(at secret.At) string {
+	switch {
+	case at.Number != 0:
+		return fmt.Sprintf("version %d", at.Number)
+	case at.Stage != "":
+		return "the " + string(at.Stage) + " version"
+	default:
+		return "that version"
+	}
+}

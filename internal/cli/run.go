@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tacit-secrets/tacit/internal/child"
+	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+type runFlags struct {
+	only     []string
+	env      []string
+	as       string
+	clean    bool
+	noRedact bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run [flags] -- COMMAND [ARGUMENT...]",
+		Short: "Run a command with the declared secrets",
+		Long: `Run a command with the secrets that tacit.toml declares, as environment variables
+or as files in memory. Its exit code, signals and terminal are its own. Output that
+does not go to a terminal is searched for the values that were given, and they are
+replaced by their names: against accidents, not against a hostile command.
+
+A known agent program is given what a grant lets that agent get; other commands are
+given what you may get.`,
+		Example: `  tacit run -- make test
+  tacit run --only DATABASE_URL -- ./migrate
+  tacit run --env TOKEN=ci/token#value -- ./deploy
+  tacit run --as agent:reviewer -- ./review`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runChild(cmd.Context(), args, f) },
+	}
+	fs := c.Flags()
+	fs.SetInterspersed(false)
+	fs.StringSliceVar(&f.only, "only", nil, "give only these `variables`")
+	fs.StringArrayVar(&f.env, "env", nil, "also give this one: `VAR=reference`")
+	fs.StringVar(&f.as, "as", "", "decide and record as this `principal`, agent:NAME")
+	fs.BoolVar(&f.clean, "clean-env", false, "give the command nothing else of the environment but HOME, PATH, TERM and the like")
+	fs.BoolVar(&f.noRedact, "no-redact", false, "do not search the output for values")
+	return c
+}
+
+// runChild runs the command, and writes what came of it where TACIT_RUN_STATUS
+// says.
+func (a *app) runChild(ctx context.Context, argv []string, f runFlags) error {
+	r, err := a.runDeclared(ctx, argv, f)
+	if path := a.sys.Var(config.VarStatus); path != "" {
+		status := r.Status(err)
+		if !r.Started && err != nil {
+			status.Code = runCode(r, err)
+		}
+		err = errors.Join(err, child.WriteStatus(path, status))
+	}
+	if r.Started {
+		if err != nil {
+			a.report(err)
+		}
+		return &childExit{r.Code}
+	}
+	if err != nil && r.Code != 0 { // not found, or not executable
+		a.report(err)
+		return &childExit{r.Code}
+	}
+	return err
+}
+
+// runCode is what tacit exits with when the command did not start.
+func runCode(r child.Result, err error) int {
+	if r.Code != 0 {
+		return r.Code
+	}
+	return exitCode(err)
+}
+
+func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child.Result, error) {
+	if len(argv) == 0 {
+		return child.Result{}, secret.Errorf(secret.Invalid, "", "no command to run\n  tacit run -- COMMAND")
+	}
+	o, err := a.open(ctx)
+	if err != nil {
+		return child.Result{}, err
+	}
+	caller, err := a.childCaller(o, argv, f)
+	if err != nil {
+		return child.Result{}, err
+	}
+	if f.noRedact && caller.Principal.IsAgent() {
+		return child.Result{}, secret.Errorf(secret.Denied, "", "%s may not run without redaction", caller.Principal)
+	}
+	all, err := runDeclarations(o, f)
+	if err != nil {
+		return child.Result{}, err
+	}
+	got, missing, err := config.Resolve(ctx, o.Broker, caller, all)
+	if err != nil {
+		return child.Result{}, err
+	}
+	if len(missing) > 0 {
+		return child.Result{}, missingError(missing, "; "+argv[0]+" was not started")
+	}
+	return a.start(ctx, argv, childPlan{got: got, clean: f.clean, redact: !f.noRedact})
+}
+
+// childCaller says as whom the secrets of a child are decided: --as, a known
+// agent program's own name, or the caller of tacit itself.
+func (a *app) childCaller(o *config.Opened, argv []string, f runFlags) (secret.Caller, error) {
+	c := o.Caller
+	c.For = "run " + filepath.Base(argv[0])
+	as := secret.Principal(f.as)
+	if as == "" {
+		name, ok := config.KnownAgent(argv[0])
+		if !ok {
+			return c, nil
+		}
+		as = secret.Principal(secret.Agent + ":" + name)
+	}
+	kind, _, ok := as.Split()
+	switch {
+	case !ok || kind != secret.Agent:
+		return c, secret.Errorf(secret.Invalid, "", "--as names an agent: agent:NAME")
+	case c.Principal.IsAgent() && as != c.Principal:
+		return c, secret.Errorf(secret.Denied, "", "%s may not run a command as %s", c.Principal, as)
+	}
+	c.Principal, c.How = as, secret.ByRun
+	return c, nil
+}
+
+// runDeclarations selects what the child is given.
+func runDeclarations(o *config.Opened, f runFlags) ([]config.Declaration, error) {
+	all, err := o.Declarations()
+	if err != nil {
+		return nil, err
+	}
+	if f.only != nil {
+		for _, v := range f.only {
+			if !slices.ContainsFunc(all, func(d config.Declaration) bool { return d.Var == v }) {
+				return nil, secret.Errorf(secret.NotFound, "", "no secret is declared as %s\n  tacit check lists them", v)
+			}
+		}
+	}
+	selected := slices.Clone(all)
+	if f.only != nil {
+		selected = slices.DeleteFunc(selected, func(d config.Declaration) bool { return !slices.Contains(f.only, d.Var) })
+	}
+	for _, e := range f.env {
+		d, err := undeclared(o, e)
+		if err != nil {
+			return nil, err
+		}
+		selected = append(slices.DeleteFunc(selected, func(s config.Declaration) bool { return s.Var == d.Var }), d)
+	}
+	for _, d := range selected {
+		if d.Use != nil {
+			return nil, secret.Errorf(secret.Unsupported, "", "%s has a use section: the proxy that puts it into requests is not built yet\n  leave it out with --only, or remove secrets.%s.use", d.Var, d.Var)
+		}
+	}
+	return selected, nil
+}
+
+// undeclared reads --env VAR=reference.
+func undeclared(o *config.Opened, s string) (config.Declaration, error) {
+	v, ref, ok := strings.Cut(s, "=")
+	if !ok {
+		return config.Declaration{}, secret.Errorf(secret.Invalid, "", "--env is VAR=reference")
+	}
+	if err := child.CheckName(v); err != nil {
+		return config.Declaration{}, err
+	}
+	if child.Dangerous(v) && o.Standing < config.Trusted {
+		return config.Declaration{}, secret.Errorf(secret.Denied, "", "%s can make a program run other code, and the files here are not trusted", v)
+	}
+	r, err := secret.ParseRef(ref)
+	if err != nil {
+		return config.Declaration{}, err
+	}
+	if r.Env == "" {
+		r.Env = o.Env
+	}
+	return config.Declaration{Var: v, Ref: r, Required: true}, nil
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tacit-secrets/tacit/internal/child"
+)
+
+// TestMain makes this test binary the tacit command of the scripts.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"tacit": func() {
+			limits := child.Harden()
+			os.Exit(Main(context.Background(), os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Limits: limits}))
+		},
+	})
+}
+
+// TestScripts runs the stories in testdata/script: a command, what it prints,
+// and what it leaves behind.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: false,
+		RequireUniqueNames:  true,
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": code,
+			"flip": flip,
+		},
+	})
+}
+
+// setup gives a script a home of its own, without a keyring and without the
+// marks of an agent that the machine may carry.
+func setup(e *testscript.Env) error {
+	home := filepath.Join(e.WorkDir, "home")
+	for k, v := range map[string]string{
+		"HOME": home, "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "XDG_STATE_HOME": "",
+		"XDG_RUNTIME_DIR": filepath.Join(e.WorkDir, "run"), "DBUS_SESSION_BUS_ADDRESS": "disabled:",
+		"CLAUDECODE": "", "CLAUDE_CODE_CHILD_SESSION": "", "TACIT_SESSION": "", "NO_COLOR": "1", "TZ": "UTC",
+	} {
+		e.Setenv(k, v)
+	}
+	for _, dir := range []string{home, filepath.Join(e.WorkDir, "run"), filepath.Join(e.WorkDir, "project")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// code runs a command and compares its exit code: code 3 tacit get x
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command [argument...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if e, ok := err.(*exec.ExitError); ok { //nolint:errorlint // what Exec documents
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// flip changes one bit of a file: flip FILE OFFSET (from the end if negative)
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if n < 0 {
+		n += len(b)
+	}
+	b[n] ^= 1
+	ts.Check(os.WriteFile(path, b, 0o600))
+}

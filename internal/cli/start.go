@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tacit-secrets/tacit/internal/child"
+	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/internal/match"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// childPlan is what a child is given.
+type childPlan struct {
+	got    []config.Resolved
+	clean  bool // nothing else of the environment
+	redact bool // search the output
+}
+
+// start runs the child with its secrets and tells what was replaced in its
+// output.
+func (a *app) start(ctx context.Context, argv []string, p childPlan) (r child.Result, err error) {
+	vars, files, err := a.give(p.got)
+	if err != nil {
+		return r, err
+	}
+	if files != nil {
+		defer func() { err = errors.Join(err, files.Close()) }()
+	}
+	environ, err := child.Build(a.sys.Environ, vars, p.clean)
+	if err != nil {
+		return r, err
+	}
+	cfg := child.Config{Argv: argv, Env: environ, Stdin: a.In, Stdout: a.Out, Stderr: a.Err, Limits: a.Limits}
+	if p.redact {
+		if cfg.Redact, err = a.matcher(p.got); err != nil {
+			return r, err
+		}
+	}
+	// Nothing is needed of the store any more, and the child may run for days.
+	if err := a.closeOpened(); err != nil {
+		return r, err
+	}
+	// The child gets the signals; it decides when it is over.
+	r, err = child.Run(context.WithoutCancel(ctx), cfg)
+	a.replaced(r.Replaced)
+	return r, err
+}
+
+// give makes the variables of a child, and the files that some of them name.
+func (a *app) give(got []config.Resolved) (vars []child.Var, files *child.Files, err error) {
+	for _, g := range got {
+		v := g.Value
+		if g.File {
+			if files == nil {
+				if files, err = child.NewFiles(child.MemoryRoots(a.sys.RuntimeDir)); err != nil {
+					return nil, nil, err
+				}
+			}
+			path, err := files.Add(g.Var, v)
+			if err != nil {
+				return nil, nil, errors.Join(err, files.Close())
+			}
+			v = secret.Text(path)
+		}
+		vars = append(vars, child.Var{Name: g.Var, Value: v})
+	}
+	return vars, files, nil
+}
+
+// matcher looks for what the child was given. Values too short to be looked
+// for are told once.
+func (a *app) matcher(got []config.Resolved) (*match.Matcher, error) {
+	var patterns []match.Pattern
+	for _, g := range got {
+		if g.Defaulted {
+			continue // it stands in tacit.toml
+		}
+		patterns = append(patterns, match.Pattern{Label: g.Var, Value: g.Value})
+		for _, part := range g.Parts {
+			if part.Len() >= match.MinLength {
+				patterns = append(patterns, match.Pattern{Label: g.Var, Value: part})
+			}
+		}
+	}
+	m, err := match.New(patterns)
+	if err != nil {
+		return nil, err
+	}
+	if short := m.Short(); len(short) > 0 && !(terminal(a.Out) && terminal(a.Err)) {
+		a.warn("%s %s shorter than %d bytes and not looked for in the output", strings.Join(short, ", "), plural(len(short), "is", "are"), match.MinLength)
+	}
+	return m, nil
+}
+
+// replaced tells what was replaced in the output.
+func (a *app) replaced(counts map[string]int) {
+	if len(counts) == 0 {
+		return
+	}
+	var parts []string
+	for _, label := range slices.Sorted(maps.Keys(counts)) {
+		times := "once"
+		if n := counts[label]; n > 1 {
+			times = fmt.Sprintf("%d times", n)
+		}
+		parts = append(parts, label+" "+times)
+	}
+	a.warn("replaced %s in the output; --no-redact shows it", strings.Join(parts, ", "))
+}
+
+// closeOpened closes the project before the command ends.
+func (a *app) closeOpened() error {
+	if a.opened == nil {
+		return nil
+	}
+	o := a.opened
+	a.opened = nil
+	return o.Close()
+}

@@ -1,0 +1,393 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tacit-secrets/tacit/audit"
+	"github.com/tacit-secrets/tacit/broker"
+	"github.com/tacit-secrets/tacit/internal/identity"
+	"github.com/tacit-secrets/tacit/internal/seal"
+	"github.com/tacit-secrets/tacit/internal/state"
+	"github.com/tacit-secrets/tacit/policy"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// Options say how a project is opened; the zero ones are right for most.
+type Options struct {
+	Dir        string           // where to begin looking; empty: the working folder
+	Env        string           // the environment meant when a reference names none; empty: the project's default
+	Reason     string           // why, for the audit log
+	Caller     *secret.Caller   // who asks; nil: what the machine shows
+	Passphrase Prompt           // asks a person; nil: nobody is there
+	NoKeyring  bool             // key files only
+	Now        func() time.Time // nil: time.Now
+}
+
+// Opened is a project that is ready for use.
+type Opened struct {
+	Broker   *broker.Broker
+	Caller   secret.Caller
+	Project  *Project // of the files as they stand, trusted or not; see Standing
+	Env      string   // the environment meant when a reference names none
+	Root     string   // the project's folder
+	StoreID  string
+	Standing Standing
+
+	sys      System
+	user     User
+	opts     Options
+	files    snapshot
+	db       *state.DB
+	log      *audit.Log // nil with a sink
+	appender audit.Appender
+	sealed   sealed
+	bindRoot string // the folder that the store lists: Root, or its main checkout
+	sink     net.Conn
+}
+
+// Open finds the project at or above a folder, unlocks its store and opens all
+// that stands over it. Errors: NotFound where there is no project or no store
+// is bound to it, Invalid for files that cannot be read, Unauthenticated where
+// nothing unlocks the store, Corrupt where store and log contradict each
+// other.
+func Open(ctx context.Context, s System, o Options) (*Opened, error) {
+	x := &Opened{sys: s, opts: o}
+	if err := x.find(ctx); err != nil {
+		return nil, errors.Join(err, x.Close())
+	}
+	if err := x.assemble(ctx); err != nil {
+		return nil, errors.Join(err, x.Close())
+	}
+	return x, nil
+}
+
+// find reads the files of the folder and opens the store that it is bound to.
+func (x *Opened) find(ctx context.Context) error {
+	var err error
+	if x.user, err = readUser(x.sys); err != nil {
+		return err
+	}
+	if err := x.readFiles(); err != nil {
+		return err
+	}
+	x.bindRoot = x.Root
+	id, err := x.boundStore(&x.bindRoot)
+	if err != nil {
+		return err
+	}
+	if err := x.openStore(ctx, id); err != nil {
+		return err
+	}
+	return x.judge(ctx, x.bindRoot)
+}
+
+// readFiles finds the project and takes its snapshot, read once.
+func (x *Opened) readFiles() error {
+	dir := cmp.Or(x.opts.Dir, x.sys.Dir)
+	root, ok, err := findRoot(dir, x.sys.Home)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return secret.Errorf(secret.NotFound, "", "%s is in no project: there is no %s here or above\n  make one:  tacit init", dir, FileName)
+	}
+	x.Root = root
+	x.files, err = readSnapshot(root, x.sys.owners(x.user))
+	return err
+}
+
+func (s System) owners(u User) owners { return owners{uid: s.UID, gid: s.GID, accepted: u.Owners} }
+
+// boundStore asks the index which store the folder uses. A linked worktree
+// with the files of its main checkout shares the main checkout's.
+func (x *Opened) boundStore(root *string) (string, error) {
+	index, err := readFolders(x.sys)
+	if err != nil {
+		return "", err
+	}
+	if id, ok := index.Folders[x.Root]; ok {
+		return id, nil
+	}
+	main, ok := mainCheckout(x.Root)
+	if !ok {
+		return "", errNoStore(x.Root)
+	}
+	id, ok := index.Folders[main]
+	if !ok {
+		return "", errNoStore(x.Root)
+	}
+	files, err := readSnapshot(main, x.sys.owners(x.user))
+	if err != nil || !files.equal(x.files) {
+		return "", secret.Errorf(secret.Denied, "", "%s is a worktree of %s, and its files differ\n  read them, then:  tacit trust --store %s", x.Root, main, id)
+	}
+	*root = main
+	return id, nil
+}
+
+func (x *Opened) openStore(ctx context.Context, id string) error {
+	u := unlocker(x.sys, x.user, x.opts)
+	db, err := state.Open(ctx, x.sys.storeFile(id), &state.Options{
+		Unlock: func(ctx context.Context, storeID string, slots seal.Slots) (*seal.Key, error) {
+			return u.Unlock(ctx, storeID, slots)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	x.db, x.StoreID = db, id
+	if db.StoreID() != id {
+		return secret.Errorf(secret.Corrupt, "", "%s holds another store than its folder says", x.sys.storeFile(id))
+	}
+	x.sealed, err = loadSealed(ctx, dbRows{db})
+	return err
+}
+
+func (s System) storeFile(id string) string { return filepath.Join(s.storeDir(id), "store.db") }
+
+// judge compares the folder with the store's own sealed list, and its files
+// with what was trusted.
+func (x *Opened) judge(ctx context.Context, root string) error {
+	b := x.sealed.find(root)
+	inode, err := inodeOf(root)
+	if err != nil {
+		return secret.Errorf(secret.Unavailable, "", "%s: cannot be read: %s", root, err)
+	}
+	if b == nil || b.Inode != inode {
+		return secret.Errorf(secret.Denied, "", "%s is not the folder that store %s… was bound to\n  if it is yours:  tacit trust --store %s", x.Root, x.StoreID[:4], x.StoreID)
+	}
+	trusted, err := trustedFiles(ctx, dbRows{x.db}, root)
+	if err != nil {
+		return err
+	}
+	x.Standing = x.sealed.judge(trusted, x.files)
+	return nil
+}
+
+// assemble opens the log and makes policy and Broker.
+func (x *Opened) assemble(ctx context.Context) error {
+	err := x.openLog(ctx)
+	if err != nil {
+		return err
+	}
+	if x.Project, err = x.parse(); err != nil {
+		return err
+	}
+	x.Env = cmp.Or(x.opts.Env, x.Project.DefaultEnv)
+	if _, err := x.Project.Environment(x.Env); err != nil {
+		return err
+	}
+	x.Caller = x.sys.Caller()
+	if x.opts.Caller != nil {
+		x.Caller = *x.opts.Caller
+	}
+	x.Caller.Reason = x.opts.Reason
+	decider, err := x.decider()
+	if err != nil {
+		return err
+	}
+	envs, err := x.environments()
+	if err != nil {
+		return err
+	}
+	x.Broker, err = broker.New(broker.Config{Envs: envs, Policy: decider, Log: x.appender, Now: x.opts.Now})
+	return err
+}
+
+// openLog opens the audit log, or what the user's settings put in its place.
+func (x *Opened) openLog(ctx context.Context) error {
+	switch sink := x.user.Audit.Sink; {
+	case sink == "stderr":
+		x.appender = audit.NewSink(os.Stderr, x.opts.now())
+		return nil
+	case sink != "":
+		d := net.Dialer{Timeout: 5 * time.Second}
+		c, err := d.DialContext(ctx, "unix", strings.TrimPrefix(sink, "unix:"))
+		if err != nil {
+			return secret.Errorf(secret.Unavailable, "", "the audit sink cannot be reached: %s", err)
+		}
+		x.sink, x.appender = c, audit.NewSink(c, x.opts.now())
+		return nil
+	}
+	l, err := audit.Open(ctx, x.logConfig())
+	if err != nil {
+		return withAuditDir(err)
+	}
+	x.log, x.appender = l, l
+	x.db.SetLog(logHead(l))
+	return nil
+}
+
+// withAuditDir names the settings that help where no file can be written.
+func withAuditDir(err error) error {
+	e, ok := errors.AsType[*secret.Error](err)
+	if !ok || e.Kind != secret.Unavailable || strings.Contains(e.Text, "\n") {
+		return err
+	}
+	out := *e
+	out.Text += "\n  set audit.dir, or audit.sink, in your own config.toml"
+	return &out
+}
+
+func (x *Opened) logConfig() audit.Config {
+	return audit.Config{
+		Dir: x.LogDir(), KeyDir: x.sys.storeDir(x.StoreID), Key: x.db.AuditKey(), Store: anchor{x.db}, Now: x.opts.Now,
+	}
+}
+
+// LogDir is the folder of the audit log.
+func (x *Opened) LogDir() string { return x.sys.logDir(x.user, x.StoreID) }
+
+func (s System) logDir(u User, id string) string {
+	if u.Audit.Dir != "" {
+		return filepath.Join(u.Audit.Dir, id)
+	}
+	return s.auditDir(id)
+}
+
+// parse reads the project's files. Where they are not trusted, nothing but
+// environments of the embedded store counts.
+func (x *Opened) parse() (*Project, error) {
+	main, err := ParseFile(FileName, x.files[FileName])
+	if err != nil {
+		return nil, err
+	}
+	var local *File
+	if text, ok := x.files[LocalName]; ok {
+		f, err := ParseFile(LocalName, text)
+		if err != nil {
+			return nil, err
+		}
+		local = &f
+	}
+	p, err := NewProject(filepath.Base(x.Root), main, local)
+	if err == nil && x.Standing < Trusted {
+		p = p.embeddedOnly()
+	}
+	return p, err
+}
+
+// decider makes the policy: that of the trusted files, or one that lets only
+// the store's user go on.
+func (x *Opened) decider() (policy.Decider, error) {
+	switch x.Standing {
+	case Trusted:
+	case PolicyChanged:
+		return policy.Locked(x.sealed.Owner, PolicyName+" is not the one this store was told to keep: tacit trust"), nil
+	default:
+		return policy.Locked(x.sealed.Owner, "the files here are not trusted: tacit trust"), nil
+	}
+	cfg := policy.Config{Owner: x.sealed.Owner}
+	if text, ok := x.files[PolicyName]; ok {
+		src, err := policy.Parse(PolicyName, text)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Sources = []*policy.Source{src}
+	}
+	for _, name := range x.Project.EnvNames() {
+		if x.Protected(name) {
+			cfg.Protected = append(cfg.Protected, name)
+		}
+	}
+	return policy.New(cfg)
+}
+
+// Protected reports whether writes to an environment ask first.
+func (x *Opened) Protected(env string) bool {
+	e, err := x.Project.Environment(env)
+	return err == nil && e.Protected
+}
+
+// Declarations returns what is declared for the environment meant. Under files
+// that are not trusted no declaration counts: Denied.
+func (x *Opened) Declarations() ([]Declaration, error) {
+	if x.Standing < Trusted {
+		return nil, secret.Errorf(secret.Denied, "", "%s here is not trusted\n  read it, then:  tacit trust", x.changedFile())
+	}
+	return x.Project.Declarations(x.Env)
+}
+
+func (x *Opened) changedFile() string {
+	if x.Standing == PolicyChanged {
+		return PolicyName
+	}
+	return FileName
+}
+
+// Close gives back what Open took.
+func (x *Opened) Close() error {
+	var errs []error
+	if x.Broker != nil {
+		errs = append(errs, x.Broker.Close(context.Background()))
+	}
+	if x.log != nil {
+		errs = append(errs, x.log.Close())
+	}
+	if x.db != nil {
+		errs = append(errs, x.db.Close())
+	}
+	if x.sink != nil {
+		errs = append(errs, x.sink.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Caller returns who asks, as the machine shows it.
+func (s System) Caller() secret.Caller {
+	return identity.Local(identity.Inputs{
+		Login: s.Login, Env: s.Var, Ancestors: identity.Ancestors, Sessions: identity.Sessions(s.sessionsDir()),
+	})
+}
+
+func (s System) sessionsDir() string {
+	if s.RuntimeDir == "" {
+		return ""
+	}
+	return filepath.Join(s.RuntimeDir, "tacit", "sessions")
+}
+
+// KnownAgent tells whether a program is an agent that people run.
+func KnownAgent(argv0 string) (name string, ok bool) { return identity.KnownAgent(argv0) }
+
+// DeclaredNames returns the names that the tacit.toml at or above a folder
+// declares: what completion offers. No store is opened.
+func DeclaredNames(s System, dir string) []string {
+	root, ok, err := findRoot(cmp.Or(dir, s.Dir), s.Home)
+	if err != nil || !ok {
+		return nil
+	}
+	files, err := readSnapshot(root, s.owners(User{}))
+	if err != nil {
+		return nil
+	}
+	f, err := ParseFile(FileName, files[FileName])
+	if err != nil {
+		return nil
+	}
+	p, err := NewProject("", f, nil)
+	if err != nil {
+		return nil
+	}
+	all, err := p.Declarations("")
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, r := range Refs(all) {
+		if r.Env == p.DefaultEnv {
+			r.Env = ""
+		}
+		r.Field, r.At = "", secret.At{}
+		out = append(out, r.String())
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,77 @@
+package config
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tacit-secrets/tacit/internal/seal"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// Prompt asks a person for what its text says.
+type Prompt func(ctx context.Context, text string) ([]byte, error)
+
+// unlocker collects what this machine and the user's settings offer to unlock
+// a store with.
+func unlocker(s System, u User, o Options) *seal.Unlocker {
+	out := &seal.Unlocker{
+		KeyDir: filepath.Join(s.configDir(), "keys"), CredentialDir: s.Var("CREDENTIALS_DIRECTORY"),
+		Command: u.Unlock.Command, Environ: s.Environ, Prompt: o.Passphrase, Now: o.Now,
+	}
+	for _, path := range u.Unlock.Identities {
+		if rest, ok := strings.CutPrefix(path, "~/"); ok {
+			path = filepath.Join(s.Home, rest)
+		}
+		out.Identities = append(out.Identities, path)
+	}
+	if !o.NoKeyring {
+		out.Keyring = seal.SystemKeyring()
+		out.Holder = seal.SystemHolder(o.now())
+	}
+	return out
+}
+
+func (o *Options) now() func() time.Time {
+	if o.Now == nil {
+		return time.Now
+	}
+	return o.Now
+}
+
+// firstSlot makes the slot of a new store: an entry of the keyring if there is
+// one that answers, a key file otherwise.
+func firstSlot(ctx context.Context, u *seal.Unlocker, id string, k *seal.Key) (seal.Slot, error) {
+	if u.Keyring != nil {
+		if slot, err := u.NewSlot(ctx, id, k, seal.Method{Kind: seal.InKeyring}); err == nil {
+			return slot, nil
+		}
+	}
+	return u.NewSlot(ctx, id, k, seal.Method{Kind: seal.KeyFile})
+}
+
+// slotPlace says in words where the secret of a slot is.
+func slotPlace(s System, t seal.Slot) string {
+	switch t.Kind {
+	case seal.KeyFile:
+		return filepath.Join(s.configDir(), "keys", t.Name)
+	case seal.InKeyring:
+		return "the keyring of this login session"
+	case seal.Passphrase:
+		return "a passphrase"
+	case seal.Age, seal.SSH:
+		return t.Recipient
+	case seal.Credential:
+		return "the systemd credential " + t.Name
+	case seal.Command:
+		return "a command of your config.toml"
+	default:
+		return string(t.Kind)
+	}
+}
+
+// errNoStore says that a folder has no store yet.
+func errNoStore(root string) error {
+	return secret.Errorf(secret.NotFound, "", "%s is bound to no store\n  make one:  tacit init, or tacit trust for files that are there already", root)
+}
