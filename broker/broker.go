@@ -191,6 +191,9 @@ func (e *env) outside(err error, n secret.Name) error {
 		return secret.Errorf(secret.Unavailable, shown(e.name, n), "the store failed without saying how")
 	}
 	out := *inner
+	if strings.HasPrefix(inner.Text, string(shown(e.name, n))) {
+		return &out // it names the secret already
+	}
 	if out.Name != "" || n != "" {
 		out.Name = shown(e.name, n)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,26 +94,35 @@ func (a *app) auditList(ctx context.Context, f filterFlags) error {
 	if err != nil {
 		return err
 	}
-	var last []audit.Record // the newest, when only so many are wanted
-	t := &table{head: []string{"TIME", "WHO", "VERB", "SECRET", "OUTCOME"}}
+	var all []audit.Record
+	ended := map[uint64]bool{}
 	err = a.records(ctx, "list", filter, func(r audit.Record) error {
-		switch {
-		case f.limit > 0:
-			if last = append(last, r); len(last) > f.limit {
-				last = last[1:]
-			}
-			return nil
-		default:
-			return a.record(t, r)
+		if a.flags.json && f.limit == 0 {
+			return a.object(r)
 		}
+		if r.Phase == audit.End && r.Begun != nil {
+			ended[*r.Begun] = true
+		}
+		all = append(all, r)
+		return nil
 	})
-	for _, r := range last {
-		if err == nil {
-			err = a.record(t, r)
+	if err != nil {
+		return err
+	}
+	if !a.flags.json { // a table shows a change once, when it ended
+		all = slices.DeleteFunc(all, func(r audit.Record) bool { return r.Phase == audit.Begin && ended[r.N] })
+	}
+	if f.limit > 0 && len(all) > f.limit {
+		all = all[len(all)-f.limit:]
+	}
+	t := &table{head: []string{"TIME", "WHO", "VERB", "SECRET", "OUTCOME"}}
+	for _, r := range all {
+		if err := a.record(t, r); err != nil {
+			return err
 		}
 	}
-	if err != nil || a.flags.json || len(t.rows) == 0 {
-		return err
+	if a.flags.json || len(t.rows) == 0 {
+		return nil
 	}
 	return a.table(t)
 }
@@ -161,13 +171,14 @@ func secretOf(r audit.Record) string {
 func outcomeOf(r audit.Record) string {
 	parts := []string{r.Outcome}
 	if r.Phase == audit.Begin {
-		parts = []string{"begins"}
+		parts = []string{"outcome unknown"}
 	}
 	if r.Number > 0 {
 		parts = append(parts, "version "+strconv.FormatUint(r.Number, 10))
 	}
 	if r.Reason != "" && r.Outcome != "ok" {
-		parts = append(parts, r.Reason)
+		because, _, _ := strings.Cut(r.Reason, "\n")
+		parts = append(parts, because)
 	}
 	if r.For != "" {
 		parts = append(parts, "for "+r.For)

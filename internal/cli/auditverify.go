@@ -67,7 +67,7 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	if f.dir != "" {
 		r, err = audit.Verify(ctx, f.dir, o)
 	} else {
-		r, err = a.verifyOwn(ctx, o)
+		r, err = a.verifyOwn(ctx, &o)
 	}
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 
 // verifyOwn verifies the project's log. Its own record is appended only to a
 // sound one, so that nothing is written behind damage.
-func (a *app) verifyOwn(ctx context.Context, o audit.VerifyOptions) (r audit.Report, err error) {
+func (a *app) verifyOwn(ctx context.Context, o *audit.VerifyOptions) (r audit.Report, err error) {
 	x, err := a.openForVerify(ctx)
 	if err != nil {
 		return r, err
@@ -88,7 +88,7 @@ func (a *app) verifyOwn(ctx context.Context, o audit.VerifyOptions) (r audit.Rep
 		o.FirstKey = key
 	}
 	o.Head = &head
-	r, err = audit.Verify(ctx, x.LogDir(), o)
+	r, err = audit.Verify(ctx, x.LogDir(), *o)
 	if err != nil || !r.Sound() {
 		return r, err
 	}
@@ -120,7 +120,7 @@ func (a *app) verdict(r audit.Report, o audit.VerifyOptions) error {
 	if !r.Sound() {
 		return secret.Errorf(secret.Corrupt, "", "the audit log is damaged\n  %s", strings.Join(r.Damage, "\n  "))
 	}
-	a.say("verified", count(int(r.Records), "record"), "in %s, first key %s", count(r.Segments, "segment"), r.FirstKey) //nolint:gosec // fits
+	a.say("verified", fmt.Sprintf("%s in %s, first key %s", count(int(r.Records), "record"), count(r.Segments, "segment"), r.FirstKey), "") //nolint:gosec // fits
 	if n := len(r.Recovered); n > 0 {
 		a.hint("%s of bytes cut off after a crash: tacit audit list --verb recover", count(n, "record"))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,10 +75,7 @@ func (a *app) init(ctx context.Context, recovery string, keyFile bool) error {
 
 // madeStore tells of a new store.
 func (a *app) madeStore(m config.Made) {
-	place := m.KeyPlace
-	if rel, err := filepath.Rel(a.sys.Home, place); err == nil && filepath.IsAbs(place) && filepath.IsLocal(rel) {
-		place = "~/" + rel
-	}
+	place := strings.Replace(m.KeyPlace, a.sys.Home+string(filepath.Separator), "~/", 1)
 	a.say("created", "store "+m.StoreID[:4]+"…", "key in %s", place)
 	a.say("audit", "first key", "%s", m.AuditKey)
 	a.hint("keep that key somewhere else: it proves the log later")

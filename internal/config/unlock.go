@@ -55,7 +55,7 @@ func firstSlot(ctx context.Context, u *seal.Unlocker, id string, k *seal.Key) (s
 func slotPlace(s System, t seal.Slot) string {
 	switch t.Kind {
 	case seal.KeyFile:
-		return filepath.Join(s.configDir(), "keys", t.Name)
+		return "a file in " + filepath.Join(s.configDir(), "keys")
 	case seal.InKeyring:
 		return "the keyring of this login session"
 	case seal.Passphrase:
