@@ -65,7 +65,7 @@ func (l *Log) again(r Record) (public string, err error) {
 // store remembers of the old one. It returns the new first public key.
 func Adoption(ctx context.Context, cfg Config, r Record) (*Log, string, error) {
 	store := cfg.Store
-	l, key, err := create(ctx, cfg, header{Epoch: 1, Why: whyFirst})
+	l, key, err := Create(ctx, cfg)
 	if err != nil {
 		return nil, "", err
 	}

@@ -153,7 +153,7 @@ func (l *Log) near(e edge) (bool, error) {
 	start := max(0, l.offset-nearBytes)
 	hint := []byte(`\nsize ` + strconv.FormatUint(e.size, 10) + `\n`)
 	found := false
-	err = anyLines(io.NewSectionReader(in, start, l.offset-start), func(b []byte, _ int64) error {
+	err = anyLines(io.NewSectionReader(in, start, l.offset-start), func(b []byte) error {
 		switch {
 		case bytes.HasPrefix(b, []byte(checkpointPrefix)):
 			found = found || bytes.Contains(b, hint)

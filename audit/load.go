@@ -140,7 +140,7 @@ func hasCheckpoint(path string) (found bool, err error) {
 		return false, unreadable(err)
 	}
 	defer func() { _ = in.Close() }()
-	err = anyLines(in, func(b []byte, _ int64) error {
+	err = anyLines(in, func(b []byte) error {
 		found = found || bytes.HasPrefix(b, []byte(checkpointPrefix))
 		return nil
 	})
@@ -211,7 +211,7 @@ func (l *Log) acknowledged(in *os.File, at int64, why error) error {
 	if _, err := in.Seek(at, io.SeekStart); err != nil {
 		return unreadable(err)
 	}
-	return anyLines(in, func(b []byte, _ int64) error {
+	return anyLines(in, func(b []byte) error {
 		if c, ok := openLine(b, l.w.verifier); ok && c.log == l.w.header.Log {
 			return l.corrupt(at, why)
 		}

@@ -97,12 +97,9 @@ type Log struct {
 var _ Appender = (*Log)(nil)
 
 // Create makes a new log in an empty or missing folder and returns its first
-// public key: the one thing to keep elsewhere.
+// public key: the one thing to keep elsewhere. A folder where a log is, is
+// [secret.Conflict].
 func Create(ctx context.Context, cfg Config) (*Log, string, error) {
-	return create(ctx, cfg, header{Epoch: 1, Why: whyFirst})
-}
-
-func create(ctx context.Context, cfg Config, h header) (*Log, string, error) {
 	l, err := newLog(cfg)
 	if err != nil {
 		return nil, "", err
@@ -111,7 +108,7 @@ func create(ctx context.Context, cfg Config, h header) (*Log, string, error) {
 		return nil, "", firstError(err, l.Close())
 	}
 	defer l.lock.unlock()
-	public, err := l.first(h)
+	public, err := l.first()
 	if err != nil {
 		return nil, "", firstError(err, l.Close())
 	}
@@ -119,7 +116,7 @@ func create(ctx context.Context, cfg Config, h header) (*Log, string, error) {
 }
 
 // first makes the first segment. The lock is held.
-func (l *Log) first(h header) (public string, err error) {
+func (l *Log) first() (public string, err error) {
 	if err := makeDir(l.cfg.Dir); err != nil {
 		return "", err
 	}
@@ -132,10 +129,10 @@ func (l *Log) first(h header) (public string, err error) {
 	if err != nil {
 		return "", err
 	}
-	h.Segment, h.Log, h.Key, h.Time = 1, hex.EncodeToString(id[:]), public, l.cfg.Now().UTC()
 	if err := l.room(); err != nil {
 		return "", err
 	}
+	h := header{Segment: 1, Log: hex.EncodeToString(id[:]), Key: public, Epoch: 1, Why: whyFirst, Time: l.cfg.Now().UTC(), Edge: []string{}}
 	if err := l.begin(h, private); err != nil {
 		return "", err
 	}

@@ -71,23 +71,28 @@ type socket struct {
 }
 
 func (s *socket) Write(b []byte) (int, error) {
+	again := s.conn != nil
+	n, err := s.try(b)
+	if err != nil && n == 0 && again { // the other side began anew
+		n, err = s.try(b)
+	}
+	return n, err
+}
+
+func (s *socket) try(b []byte) (n int, err error) {
 	if s.conn == nil {
-		conn, err := net.DialTimeout("unix", s.path, sinkWait)
-		if err != nil {
+		if s.conn, err = net.DialTimeout("unix", s.path, sinkWait); err != nil {
+			s.conn = nil
 			return 0, err
 		}
-		s.conn = conn
 	}
-	err := s.conn.SetWriteDeadline(time.Now().Add(sinkWait))
-	n := 0
-	if err == nil {
+	if err = s.conn.SetWriteDeadline(time.Now().Add(sinkWait)); err == nil {
 		n, err = s.conn.Write(b)
 	}
-	if err == nil {
-		return n, nil
+	if err != nil {
+		_ = s.conn.Close()
+		s.conn = nil
 	}
-	_ = s.conn.Close()
-	s.conn = nil
 	return n, err
 }
 

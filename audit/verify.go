@@ -50,20 +50,29 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	if len(all) == 0 {
 		return Report{}, missing(dir, os.ErrNotExist)
 	}
-	v := &verification{ctx: ctx, dir: dir, o: o, begun: map[uint64]bool{}, w: walker{known: true}}
+	v := newVerification(ctx, dir, o)
 	if err := v.compareStart(); err != nil {
 		return Report{}, err
 	}
-	for i := range all {
-		if err := v.segment(all[i], follower(dir, all, i)); err != nil {
-			return Report{}, err
-		}
-		if v.stopped {
-			break
-		}
+	if err := v.segments(all, 0, len(all)); err != nil {
+		return Report{}, err
 	}
 	v.finish()
 	return v.r, nil
+}
+
+func newVerification(ctx context.Context, dir string, o VerifyOptions) *verification {
+	return &verification{ctx: ctx, dir: dir, o: o, begun: map[uint64]bool{}, w: walker{known: true}}
+}
+
+// segments verifies all[from:to], up to the first damage.
+func (v *verification) segments(all []uint64, from, to int) error {
+	for i := from; i < to && !v.stopped; i++ {
+		if err := v.segment(all[i], follower(v.dir, all, i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type verification struct {

@@ -163,13 +163,11 @@ func lines(r io.Reader, f func(b []byte, next int64) error) error {
 
 // anyLines is lines for what may be anything: it passes over what is too long,
 // or has no end.
-func anyLines(r io.Reader, f func(b []byte, next int64) error) error {
+func anyLines(r io.Reader, f func(b []byte) error) error {
 	in := bufio.NewReaderSize(r, MaxLine)
-	var at int64
 	long := false
 	for {
 		b, err := in.ReadSlice('\n')
-		at += int64(len(b))
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -180,7 +178,7 @@ func anyLines(r io.Reader, f func(b []byte, next int64) error) error {
 			return unreadable(err)
 		}
 		if !long {
-			if err := f(b[:len(b)-1], at); err != nil {
+			if err := f(b[:len(b)-1]); err != nil {
 				return err
 			}
 		}
