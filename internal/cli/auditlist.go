@@ -263,7 +263,7 @@ func (a *app) auditExportCommand() *cobra.Command {
 		Short: "Write records as JSON Lines",
 		Long:  "Write records to stdout as JSON Lines, to be kept or searched elsewhere. Agents are refused\nunless granted. The files of the log itself can be copied and verified offline.",
 		Example: `  tacit audit export --since 7d > week.jsonl
-  tacit audit verify --dir COPY --key FIRSTKEY`,
+  tacit audit verify --log COPY --key FIRSTKEY`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.refuseAgent("export the audit log"); err != nil {

@@ -25,17 +25,16 @@ func (a *app) auditVerifyCommand() *cobra.Command {
 		Long: `Read the whole log and prove that nothing was changed, removed, inserted or
 reordered. The project's own log is compared with what its store remembers, too.
 
-A copied log is verified offline, without any store: --dir with --key, the first key
+A copied log is verified offline, without any store: --log with --key, the first key
 that tacit init printed.`,
 		Example: `  tacit audit verify
   tacit audit verify --checkpoint kept-elsewhere.txt
-  tacit audit verify --dir /mnt/copy --key tacit+3c1e8f0a+AWp…`,
+  tacit audit verify --log /mnt/copy --key tacit+3c1e8f0a+AWp…`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.auditVerify(cmd.Context(), f) },
 	}
 	fs := c.Flags()
-	fs.StringVar(&f.dir, "dir", "", "verify the log in this `folder`, offline")
-	// The global --dir names a project; here it names a log.
+	fs.StringVar(&f.dir, "log", "", "verify the log in this `folder`, offline")
 	fs.StringVar(&f.key, "key", "", "the log's first `key`, from elsewhere")
 	fs.StringVar(&f.checkpoint, "checkpoint", "", "a checkpoint `file`, from elsewhere")
 	return c
