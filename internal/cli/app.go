@@ -134,14 +134,14 @@ func (a *app) options() config.Options {
 }
 
 // terminal reports whether a stream is one.
-func terminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) } //nolint:gosec // a descriptor fits
+func terminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
 
 // width returns the columns of the terminal behind f; 0 if there is none.
 func width(f *os.File) int {
 	if !terminal(f) {
 		return 0
 	}
-	w, _, err := term.GetSize(int(f.Fd())) //nolint:gosec // a descriptor fits
+	w, _, err := term.GetSize(int(f.Fd()))
 	if err != nil || w < 20 {
 		return 80
 	}

@@ -106,7 +106,7 @@ func (a *app) askMissing(ctx context.Context, o *config.Opened, missing []config
 	if !a.interactive() || a.flags.json {
 		return missingError(missing, "")
 	}
-	if a.confirm("%s missing: type the values now", count(len(missing), "secret")) != nil {
+	if !a.wants(count(len(missing), "secret") + " missing: type the values now") {
 		return missingError(missing, "")
 	}
 	for _, m := range missing {

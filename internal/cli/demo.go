@@ -29,7 +29,7 @@ own stores, keyring and settings are not touched, and nothing is left behind.`,
 }
 
 // demoValue is no one's key.
-const demoValue = "sk-demo-4f1c9a7e2b" //nolint:gosec // made up, for the demonstration
+const demoValue = "sk-demo-4f1c9a7e2b"
 
 // demoStep is one command of the demonstration.
 type demoStep struct {
@@ -145,7 +145,7 @@ func copyAndFlip(dir string) error {
 	b, err := os.ReadFile(path) //nolint:gosec // made above
 	if err == nil {
 		b[len(b)/2] ^= 1
-		err = os.WriteFile(path, b, 0o600)
+		err = os.WriteFile(path, b, 0o600) //nolint:gosec // made above
 	}
 	if err != nil {
 		return secret.Errorf(secret.Unavailable, "", "the copy cannot be changed: %s", reason(err))

@@ -89,7 +89,7 @@ func (a *app) offerRecovery(opts *config.InitOptions) (identity string, err erro
 	if opts.Recovery != "" || !a.interactive() || a.flags.yes || a.flags.json {
 		return "", nil
 	}
-	if a.confirm("make a recovery key, shown once") != nil {
+	if !a.wants("make a recovery key, shown once") {
 		return "", nil
 	}
 	key, recipient, err := seal.NewRecovery()

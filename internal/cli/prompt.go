@@ -44,6 +44,9 @@ func (a *app) confirm(format string, args ...any) error {
 	}
 }
 
+// wants asks a person whether they want something; no is no error.
+func (a *app) wants(question string) bool { return a.confirm("%s", question) == nil }
+
 // hidden asks for something without showing what is typed.
 func (a *app) hidden(ctx context.Context, prompt string) ([]byte, error) {
 	_, _ = fmt.Fprintf(a.Err, "%s (hidden): ", prompt)
@@ -51,7 +54,7 @@ func (a *app) hidden(ctx context.Context, prompt string) ([]byte, error) {
 		b   []byte
 		err error
 	}
-	fd := int(a.In.Fd()) //nolint:gosec // a descriptor fits
+	fd := int(a.In.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
 		return nil, secret.Errorf(secret.Unavailable, "", "the terminal cannot be read: %s", err)

@@ -91,7 +91,7 @@ func (a *app) matcher(got []config.Resolved) (*match.Matcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	if short := m.Short(); len(short) > 0 && !(terminal(a.Out) && terminal(a.Err)) {
+	if short := m.Short(); len(short) > 0 && (!terminal(a.Out) || !terminal(a.Err)) {
 		a.warn("%s %s shorter than %d bytes and not looked for in the output", strings.Join(short, ", "), plural(len(short), "is", "are"), match.MinLength)
 	}
 	return m, nil

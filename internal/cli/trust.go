@@ -94,7 +94,7 @@ func (a *app) diff(c config.Change) {
 	before, after := splitLines(c.Old), splitLines(c.New)
 	a.hint("%s", c.File)
 	shown := 0
-	print := func(mark, line string) {
+	show := func(mark, line string) {
 		if shown++; shown <= maxDiff {
 			a.hint("  %s %s", mark, line)
 		}
@@ -104,13 +104,13 @@ func (a *app) diff(c config.Change) {
 		case len(before) > 0 && len(after) > 0 && before[0] == after[0]:
 			before, after = before[1:], after[1:]
 		case len(before) > 0 && !slices.Contains(after, before[0]):
-			print("-", before[0])
+			show("-", before[0])
 			before = before[1:]
 		case len(after) > 0:
-			print("+", after[0])
+			show("+", after[0])
 			after = after[1:]
 		default:
-			print("-", before[0])
+			show("-", before[0])
 			before = before[1:]
 		}
 	}

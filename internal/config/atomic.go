@@ -17,8 +17,8 @@ func WriteFile(path string, b []byte, mode os.FileMode) (err error) {
 		}
 	}()
 	// A link stays a link: what it points at is replaced.
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".tacit-*")
 	if err != nil {

@@ -18,12 +18,7 @@ func findRoot(dir, home string) (root string, ok bool, err error) {
 	if err != nil {
 		return "", false, secret.Errorf(secret.Invalid, "", "%s: no such folder", dir)
 	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	if real, err := filepath.EvalSymlinks(home); err == nil {
-		home = real
-	}
+	dir, home = resolved(dir), resolved(home)
 	device, err := deviceOf(dir)
 	if err != nil {
 		return "", false, secret.Errorf(secret.NotFound, "", "%s: no such folder", dir)
@@ -36,11 +31,19 @@ func findRoot(dir, home string) (root string, ok bool, err error) {
 		if dir == home || parent == dir {
 			return "", false, nil
 		}
-		if d, err := deviceOf(parent); err != nil || d != device {
-			return "", false, nil
+		if above, err := deviceOf(parent); above != device || err != nil {
+			return "", false, nil //nolint:nilerr // a folder that cannot be looked at is a border
 		}
 		dir = parent
 	}
+}
+
+// resolved follows links; a path that leads nowhere stays as it is.
+func resolved(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	return path
 }
 
 // A snapshot holds the bytes of a folder's files, read once: what is decided

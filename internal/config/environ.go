@@ -93,7 +93,6 @@ func (s System) User() secret.Principal { return secret.Principal(secret.User + 
 func (s System) configDir() string         { return filepath.Join(s.ConfigHome, "tacit") }
 func (s System) dataDir() string           { return filepath.Join(s.DataHome, "tacit") }
 func (s System) storeDir(id string) string { return filepath.Join(s.dataDir(), id) }
-func (s System) keyFile(id string) string  { return filepath.Join(s.configDir(), "keys", id+".key") }
 func (s System) auditDir(id string) string {
 	return filepath.Join(s.StateHome, "tacit", id, "audit")
 }

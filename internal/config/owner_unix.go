@@ -37,7 +37,7 @@ func (o owners) check(path string, info fs.FileInfo) error {
 
 func openNoFollow(path string) (*os.File, error) {
 	// O_NONBLOCK: a named pipe must not make tacit wait.
-	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0) //nolint:gosec // whose it is, is checked on the open file
 }
 
 func deviceOf(path string) (uint64, error) {
@@ -59,7 +59,7 @@ func inodeOf(path string) (uint64, error) {
 
 // syncDir makes a rename in a folder durable.
 func syncDir(path string) error {
-	d, err := os.Open(path)
+	d, err := os.Open(path) //nolint:gosec // a folder of the user's own
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func syncDir(path string) error {
 
 // lock holds a file's lock until the function it returns is called.
 func lock(path string) (func(), error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600) //nolint:gosec // a folder of the user's own
 	if err != nil {
 		return nil, secret.Errorf(secret.Unavailable, "", "%s: cannot be opened: %s", path, cause(err))
 	}
