@@ -166,14 +166,15 @@ func (f file) column(t *testing.T, query string) (out [][]byte) {
 	t.Helper()
 	db, err := sql.Open("sqlite", f.Path)
 	noError(t, err)
+	defer func() { noError(t, db.Close()) }()
 	rows, err := db.Query(query)
 	noError(t, err)
+	defer func() { noError(t, errors.Join(rows.Err(), rows.Close())) }()
 	for rows.Next() {
 		var b []byte
 		noError(t, rows.Scan(&b))
 		out = append(out, b)
 	}
-	noError(t, errors.Join(rows.Err(), rows.Close(), db.Close()))
 	return out
 }
 

@@ -129,7 +129,7 @@ func appendPart(b, part []byte) []byte {
 
 func cutPart(b []byte) (part, rest []byte, ok bool) {
 	n, k := binary.Uvarint(b)
-	if k <= 0 || n > uint64(len(b)-k) {
+	if k <= 0 || n > uint64(len(b)-k) { //nolint:gosec // never negative
 		return nil, nil, false
 	}
 	b = b[k:]

@@ -54,7 +54,7 @@ func limits(tx *state.Tx) (secret.Limits, error) {
 	if err != nil {
 		return secret.Limits{}, err
 	}
-	return l.(secret.Limits), nil //nolint:forcetypeassert // decodeLimits makes no other
+	return l.(secret.Limits), nil // decodeLimits makes no other
 }
 
 // effective is limits, with the default where neither the store nor the

@@ -113,6 +113,10 @@ func (l *lister) page(names []secret.Name) bool {
 		return false
 	}
 	for _, m := range metas {
+		if err := l.ctx.Err(); err != nil {
+			l.yield(secret.Meta{}, interrupted("", err))
+			return false
+		}
 		if p := l.fold(m.Name); p != "" {
 			if p == l.folded {
 				continue

@@ -99,7 +99,7 @@ func remind(tx *state.Tx, at time.Time) error {
 }
 
 func putPurge(tx *state.Tx, at time.Time) error {
-	return tx.Put(purgeKey(), binary.BigEndian.AppendUint64(nil, uint64(at.UnixNano()))) //nolint:gosec // after 1970
+	return tx.Put(purgeKey(), binary.BigEndian.AppendUint64(nil, uint64(at.UnixNano())))
 }
 
 // firstPurge returns when something is to be purged; false for never.

@@ -1,20 +1,18 @@
 package local_test
 
 import (
-	"context"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/tacit-secrets/tacit/backend/local"
 	"github.com/tacit-secrets/tacit/internal/state"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 const window = 30 * 24 * time.Hour
 
-func expired(t *testing.T, s interface {
-	Expired(context.Context) ([]secret.Name, error)
-}) []secret.Name {
+func expired(t *testing.T, s *local.Store) []secret.Name {
 	t.Helper()
 	out, err := s.Expired(t.Context())
 	noError(t, err)

@@ -93,10 +93,19 @@ func (s *Store) Versions(ctx context.Context, name secret.Name) iter.Seq2[secret
 		}
 		meta := h.Meta()
 		for _, v := range slices.Backward(h.Versions) {
+			if err := ctx.Err(); err != nil {
+				yield(secret.Version{}, interrupted(name, err))
+				return
+			}
 			v.Secret = meta
 			if !yield(v, nil) {
 				return
 			}
 		}
 	}
+}
+
+// interrupted is the error for a context that is done.
+func interrupted(name secret.Name, err error) error {
+	return &secret.Error{Kind: secret.Unavailable, Name: name, Text: "interrupted", Err: err}
 }

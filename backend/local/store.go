@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -68,11 +69,7 @@ func rowOf(name secret.Name) state.Key {
 // it since a writer may choose an identity again after its version was
 // dropped, and an id must never stand for two values.
 func valueID(v *secret.Version) string {
-	var b [8]byte
-	for i := range b {
-		b[i] = byte(v.Number >> (56 - 8*i))
-	}
-	return string(b[:]) + string(v.ID)
+	return string(binary.BigEndian.AppendUint64(nil, v.Number)) + string(v.ID)
 }
 
 // Values are kept with a byte before them that says what they are.
@@ -111,7 +108,7 @@ func (s *Store) stored(tx *state.Tx, name secret.Name) (*head.Head, error) {
 	if err != nil {
 		return nil, about(name, err)
 	}
-	return h.(*head.Head), nil //nolint:forcetypeassert // decodeHead makes no other
+	return h.(*head.Head), nil // decodeHead makes no other
 }
 
 func decodeHead(b []byte) (any, error) { return head.Unmarshal(b) }
@@ -123,10 +120,6 @@ func (s *Store) head(tx *state.Tx, name secret.Name) (*head.Head, error) {
 		return nil, head.NotFound(name)
 	}
 	return h, err
-}
-
-func errAbsent(name secret.Name) error {
-	return secret.Errorf(secret.NotFound, name, "there is no such secret")
 }
 
 // about says which secret an error of the store is about.

@@ -90,7 +90,7 @@ func (w *work) free() (*head.Head, error) {
 	h, err := w.s.stored(w.tx, w.name)
 	switch {
 	case errors.Is(err, secret.NotFound):
-		return nil, nil //nolint:nilnil // no secret is an answer here
+		return nil, nil // no secret is an answer here
 	case err != nil:
 		return nil, err
 	case h.Gone(w.now):

@@ -255,7 +255,7 @@ func (r *reader) number() uint64 {
 // count is the number of things that follow, each of at least size bytes.
 func (r *reader) count(size int) int {
 	n := r.number()
-	if n > uint64(len(r.b)/size) {
+	if n > uint64(len(r.b)/size) { //nolint:gosec // never negative
 		r.bad, r.b = true, nil
 		return 0
 	}
