@@ -38,27 +38,31 @@ func (l *Log) saveCache() {
 
 // fromCache goes on where the cache was made, without reading what is before,
 // if it fits what stands there.
-func (l *Log) fromCache(in *os.File) bool {
-	b, err := os.ReadFile(l.cachePath())
-	var c cached
-	if err != nil || json.Unmarshal(b, &c) != nil || c.Segment != l.number || c.LineAt < l.offset || c.Offset-c.LineAt > MaxLine || c.Offset <= c.LineAt {
-		return false
+func (l *Log) fromCache(in *os.File) {
+	c, ok := l.readCache(in)
+	if !ok {
+		return
 	}
-	info, err := in.Stat()
 	e, ok := parseEdge(c.Size, c.Edge)
-	if err != nil || info.Size() < c.Offset || !ok {
-		return false
-	}
 	text := make([]byte, c.Offset-c.LineAt)
-	if _, err := in.ReadAt(text, c.LineAt); err != nil || text[len(text)-1] != '\n' {
-		return false
+	if _, err := in.ReadAt(text, c.LineAt); err != nil || !ok || text[len(text)-1] != '\n' {
+		return
 	}
 	check, ok := openLine(text[:len(text)-1], l.w.verifier)
 	if !ok || check.log != l.w.header.Log || check.segment != l.number || check.size != e.size || check.root != e.root() {
-		return false
+		return
 	}
-	l.w.edge, l.w.good, l.w.before, l.w.last, l.w.closed = e, e.clone(), e.clone(), check, check.next != ""
-	l.w.signed = true
+	l.w.edge, l.w.good, l.w.before, l.w.last = e, e.clone(), e.clone(), check
+	l.w.signed, l.w.closed = true, check.next != ""
 	l.lineAt, l.offset = c.LineAt, c.Offset
-	return true
+}
+
+// readCache reads the cache; ok is false if it cannot be one of this segment.
+func (l *Log) readCache(in *os.File) (c cached, ok bool) {
+	b, err := os.ReadFile(l.cachePath())
+	if err != nil || json.Unmarshal(b, &c) != nil || c.Segment != l.number {
+		return c, false
+	}
+	info, err := in.Stat()
+	return c, err == nil && c.LineAt >= l.offset && c.LineAt < c.Offset && c.Offset-c.LineAt <= MaxLine && c.Offset <= info.Size()
 }

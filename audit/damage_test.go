@@ -154,7 +154,7 @@ func TestFailedFsyncAndNoNewFile(t *testing.T) {
 		l, key := create2(t, cfg)
 		add(t, l, "a")
 		other := reopen(t, cfg)
-		real := l.cfg.openFile
+		works := l.cfg.openFile
 		l.cfg.openFile = func(string, int) (file, error) { return nil, syscall.EIO }
 		*sync = true
 		if _, err := l.Append(t.Context(), record("lost")); secret.KindOf(err) != secret.Unavailable {
@@ -166,7 +166,7 @@ func TestFailedFsyncAndNoNewFile(t *testing.T) {
 			add(t, other, "b")
 			want = "a b c"
 		}
-		l.cfg.openFile = real
+		l.cfg.openFile = works
 		add(t, l, "c")
 		if got := names(t, cfg.Dir); got != want {
 			t.Errorf("read %q", got)

@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -97,23 +95,26 @@ func (l *Log) endorsed(number uint64, first []byte, in *os.File) (header, error)
 	case number == 1:
 		return h, bad
 	}
+	return h, l.afterBefore(number, h.Key, whole, bad)
+}
+
+// afterBefore asks the segment before about one without a group: nil if it
+// endorses its key, errUnendorsed if it endorses nothing, bad if another.
+func (l *Log) afterBefore(number uint64, key string, whole bool, bad error) error {
 	before := walker{}
 	if l.number == number-1 {
 		before = l.w
 	} else if err := before.readFile(l.cfg.Dir, number-1); err != nil {
-		return h, err
+		return err
 	}
-	if before.closed && whole && before.last.next == h.Key {
-		return h, nil
+	if before.closed && whole && before.last.next == key {
+		return nil
 	}
-	used, err := hasCheckpoint(in.Name())
-	if err == nil {
-		err = errUnendorsed
-		if before.closed || used {
-			err = bad
-		}
+	used, err := hasCheckpoint(segmentPath(l.cfg.Dir, number))
+	if err == nil && (before.closed || used) {
+		return bad
 	}
-	return h, err
+	return firstError(err, errUnendorsed)
 }
 
 // readFile walks a whole segment, up to a line that a crash tore.
@@ -133,20 +134,6 @@ func (w *walker) readFile(dir string, number uint64) error {
 	return err
 }
 
-// hasCheckpoint reports whether any group was ever written to a segment.
-func hasCheckpoint(path string) (found bool, err error) {
-	in, err := os.Open(path) //nolint:gosec // the log's own folder
-	if err != nil {
-		return false, unreadable(err)
-	}
-	defer func() { _ = in.Close() }()
-	err = anyLines(in, func(b []byte) error {
-		found = found || bytes.HasPrefix(b, []byte(checkpointPrefix))
-		return nil
-	})
-	return found, err
-}
-
 // read walks a whole segment. each is called with every record.
 func (w *walker) read(in io.Reader, number uint64, each func(*Record) error) error {
 	first := true
@@ -161,21 +148,6 @@ func (w *walker) read(in io.Reader, number uint64, each func(*Record) error) err
 		}
 		return err
 	})
-}
-
-// firstLine returns a segment's first line, nil if there is no whole one.
-func firstLine(in io.ReadSeeker) ([]byte, error) {
-	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return nil, unreadable(err)
-	}
-	b, err := bufio.NewReaderSize(in, MaxHeader).ReadSlice('\n')
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, bufio.ErrBufferFull):
-		return nil, nil
-	case err != nil:
-		return nil, unreadable(err)
-	}
-	return b[: len(b)-1 : len(b)-1], nil
 }
 
 // catchUp reads what stands behind l.offset: groups of other processes, and

@@ -209,7 +209,7 @@ func (l *Log) Generation() uint64 {
 
 // publish tells others how far the log has come; l.mu is held, or nobody else
 // knows l yet.
-func (l *Log) publish() { l.head, l.named = l.w.good.head(), l.w.last.generation }
+func (l *Log) publish() { l.head, l.named = headOf(&l.w.good), l.w.last.generation }
 
 // Close waits for appends under way and gives everything back. Later appends
 // are Unavailable.

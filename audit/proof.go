@@ -174,7 +174,7 @@ func (p *Proof) holds(c, old checkpoint) error {
 	}
 	var err error
 	if p.Older == "" {
-		err = tlog.CheckRecord(list, int64(c.size), c.root, int64(p.N), tlog.RecordHash([]byte(p.Record))) //nolint:gosec // bounded above
+		err = tlog.CheckRecord(list, int64(c.size), c.root, int64(p.N), tlog.RecordHash([]byte(p.Record)))
 	} else {
 		err = tlog.CheckTree(list, int64(c.size), c.root, int64(old.size), old.root) //nolint:gosec // bounded above
 	}
@@ -186,47 +186,6 @@ func (p *Proof) holds(c, old checkpoint) error {
 
 func (p *Proof) fails(why string) error {
 	return secret.Errorf(secret.Corrupt, "", "the proof does not hold: %s\n  tacit audit verify", why)
-}
-
-// A span is a range of leaves, from lo to before hi.
-type span struct{ lo, hi uint64 }
-
-// split is where a tree over the span has its left and its right half.
-func (s span) split() uint64 {
-	k := uint64(1)
-	for 2*k < s.hi-s.lo {
-		k *= 2
-	}
-	return s.lo + k
-}
-
-// recordRanges are the subtrees whose roots prove that leaf n is in a tree, in
-// the order of [tlog.RecordProof].
-func recordRanges(s span, n uint64) []span {
-	if s.lo+1 == s.hi {
-		return nil
-	}
-	k := s.split()
-	if n < k {
-		return append(recordRanges(span{s.lo, k}, n), span{k, s.hi})
-	}
-	return append(recordRanges(span{k, s.hi}, n), span{s.lo, k})
-}
-
-// treeRanges are those that prove that a tree of size n is the beginning of
-// one, in the order of [tlog.TreeProof].
-func treeRanges(s span, n uint64) []span {
-	if n == s.hi {
-		if s.lo == 0 {
-			return nil
-		}
-		return []span{s}
-	}
-	k := s.split()
-	if n <= k {
-		return append(treeRanges(span{s.lo, k}, n), span{k, s.hi})
-	}
-	return append(treeRanges(span{k, s.hi}, n), span{s.lo, k})
 }
 
 // hashes reads the log once and returns the roots of subtrees.

@@ -27,12 +27,12 @@ func (f *Filter) passes(r *Record) bool {
 	if !f.Since.IsZero() && r.Time.Before(f.Since) || !f.Until.IsZero() && !r.Time.Before(f.Until) {
 		return false
 	}
-	if f.Principal != "" && f.Principal != r.Principal || f.Verb != "" && f.Verb != r.Verb ||
-		f.Env != "" && f.Env != r.Env || f.Outcome != "" && f.Outcome != r.Outcome || f.Session != "" && f.Session != r.Session {
-		return false
-	}
-	return f.Name == "" || like(f.Name, r.Name)
+	return is(f.Principal, r.Principal) && is(f.Verb, r.Verb) && is(f.Env, r.Env) && is(f.Outcome, r.Outcome) &&
+		is(f.Session, r.Session) && (f.Name == "" || like(f.Name, r.Name))
 }
+
+// is reports whether what a record says is what is wanted, if anything is.
+func is[T ~string](want, have T) bool { return want == "" || want == have }
 
 // like reports whether a name fits a pattern in which * stands for anything.
 func like(pattern, name string) bool {

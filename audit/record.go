@@ -1,9 +1,7 @@
 package audit
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"strings"
 	"time"
 	"unicode"
@@ -67,30 +65,6 @@ const (
 // cannot be kept are an error of kind [secret.Unavailable].
 type Appender interface {
 	Append(ctx context.Context, rs ...Record) (uint64, error)
-}
-
-// line encodes a record, or a header, as the log keeps it: fixed order of
-// keys, no escaping for HTML, no newline.
-func line(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, secret.Errorf(secret.Invalid, "", "a record cannot be written: %s", err)
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-// parseLine decodes a line and demands that it is, byte for byte, what line
-// would write: so no flipped bit goes unnoticed.
-func parseLine(b []byte, v any) bool {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if d.Decode(v) != nil {
-		return false
-	}
-	again, err := line(v)
-	return err == nil && bytes.Equal(again, b)
 }
 
 // clean makes the texts of a record valid and bounded.

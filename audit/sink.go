@@ -35,7 +35,7 @@ func (s *Sink) Append(ctx context.Context, rs ...Record) (uint64, error) {
 	first := s.n
 	var all []byte
 	for i := range rs {
-		rs[i].N, rs[i].Time = s.n+uint64(i), s.now().UTC() //nolint:gosec // an index
+		rs[i].N, rs[i].Time = s.n+uint64(i), s.now().UTC()
 		rs[i].clean()
 		b, err := line(&rs[i])
 		if err != nil {

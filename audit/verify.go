@@ -139,7 +139,7 @@ func (v *verification) segment(number uint64, next *header) error {
 	if errors.Is(err, errStop) {
 		err = left(in, end, next)
 	} else if err == nil || errors.Is(err, errTorn) {
-		at, err = v.ended(at, next, err != nil)
+		at, err = v.ended(at, err != nil)
 	}
 	switch {
 	case errors.As(err, &fault{}):
@@ -176,7 +176,7 @@ func left(in *os.File, end int64, next *header) error {
 
 // ended looks at a segment's end, behind line at, and says which line is
 // wrong.
-func (v *verification) ended(at int, next *header, torn bool) (int, error) {
+func (v *verification) ended(at int, torn bool) (int, error) {
 	switch {
 	case at == 0:
 		return 1, faulty("is empty, or no line")
@@ -232,7 +232,7 @@ func (v *verification) line(b []byte) error {
 		return err
 	}
 	if r == nil {
-		v.newest, _ = noteOf(b)
+		v.newest = noteOf(b)
 		return v.compareCheckpoint()
 	}
 	v.r.Records++

@@ -1,11 +1,8 @@
 package audit
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -70,28 +67,31 @@ func (w *walker) follows(h header, e edge) error {
 	if !w.known {
 		return nil
 	}
-	same := func(x edge) bool { return x.size == e.size && x.root() == e.root() }
-	switch {
-	case !w.begun:
-		if h.Why != whyFirst || h.N != 0 || h.Segment != 1 || h.Epoch != 1 {
+	if !w.begun {
+		if !h.first() {
 			return faulty("is not the first segment: those before are missing")
 		}
 		return nil
-	case h.Log != w.header.Log:
-		return faulty("belongs to another log")
-	case h.Why != whyEpoch && h.Generation > w.last.generation:
-		return faulty("names a generation of the store that no checkpoint names")
-	case h.Why == whyFsync:
-		if h.Key != w.header.Key || !same(w.good) && !same(w.before) {
-			return faulty("does not follow the segment before")
+	}
+	same := h.Log == w.header.Log && (h.Epoch == w.header.Epoch || h.Why == whyEpoch)
+	good := same && e.equal(&w.good)
+	ok := false
+	switch h.Why {
+	case whyNext:
+		if good && (!w.closed || h.Key != w.last.next) {
+			return faulty("was not endorsed by the segment before")
 		}
-		return nil
-	case !same(w.good):
+		ok = good
+	case whyFsync:
+		ok = (good || same && e.equal(&w.before)) && h.Key == w.header.Key
+	case whyEpoch:
+		ok = good && h.Epoch == w.header.Epoch+1
+	}
+	if !ok {
 		return faulty("does not follow the segment before")
-	case h.Why == whyNext && (!w.closed || h.Key != w.last.next || h.Epoch != w.header.Epoch):
-		return faulty("was not endorsed by the segment before")
-	case h.Why == whyEpoch && h.Epoch != w.header.Epoch+1, h.Why == whyFirst:
-		return faulty("does not follow the segment before")
+	}
+	if h.Why != whyEpoch && h.Generation > w.last.generation {
+		return faulty("names a generation of the store that no checkpoint names")
 	}
 	return nil
 }
@@ -134,54 +134,4 @@ func (w *walker) check(b []byte) error {
 	w.last, w.signed, w.closed = c, true, c.next != ""
 	w.before, w.good = w.good, w.edge.clone()
 	return nil
-}
-
-// errTorn says that a segment ends in the middle of a line.
-var errTorn = errors.New("torn line")
-
-// lines calls f with each line of r, without its newline, and where the next
-// one begins. A last line without newline is errTorn; so is one too long.
-func lines(r io.Reader, f func(b []byte, next int64) error) error {
-	in := bufio.NewReaderSize(r, MaxLine)
-	var at int64
-	for {
-		b, err := in.ReadSlice('\n')
-		switch {
-		case errors.Is(err, io.EOF) && len(b) == 0:
-			return nil
-		case errors.Is(err, io.EOF), errors.Is(err, bufio.ErrBufferFull):
-			return errTorn
-		case err != nil:
-			return unreadable(err)
-		}
-		at += int64(len(b))
-		if err := f(b[:len(b)-1], at); err != nil {
-			return err
-		}
-	}
-}
-
-// anyLines is lines for what may be anything: it passes over what is too long,
-// or has no end.
-func anyLines(r io.Reader, f func(b []byte) error) error {
-	in := bufio.NewReaderSize(r, MaxLine)
-	long := false
-	for {
-		b, err := in.ReadSlice('\n')
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.Is(err, bufio.ErrBufferFull):
-			long = true
-			continue
-		case err != nil:
-			return unreadable(err)
-		}
-		if !long {
-			if err := f(b[:len(b)-1]); err != nil {
-				return err
-			}
-		}
-		long = false
-	}
 }

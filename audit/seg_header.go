@@ -1,7 +1,11 @@
 package audit
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,9 +15,6 @@ import (
 
 	"github.com/tacit-secrets/tacit/secret"
 )
-
-// MaxLine bounds a line of a segment: a record with all its texts escaped.
-const MaxLine = 128 << 10
 
 // MaxHeader bounds the first line of a segment: at most 64 hashes.
 const MaxHeader = 8 << 10
@@ -53,7 +54,12 @@ func (h *header) check() bool {
 	default:
 		ok = false
 	}
-	return ok && h.Segment > 0 && h.Epoch > 0 && h.Log != "" && ParseKey(h.Key) == nil
+	return ok && h.Segment > 0 && h.Epoch > 0 && h.Log != "" && checkKey(h.Key) == nil
+}
+
+// first reports whether h begins a log.
+func (h *header) first() bool {
+	return h.Why == whyFirst && h.N == 0 && h.Segment == 1 && h.Epoch == 1
 }
 
 func segmentName(n uint64) string { return fmt.Sprintf("%08d.jsonl", n) }
@@ -107,4 +113,33 @@ func follower(dir string, all []uint64, i int) *header {
 		return nil
 	}
 	return &h
+}
+
+// firstLine returns a segment's first line, nil if there is no whole one.
+func firstLine(in io.ReadSeeker) ([]byte, error) {
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return nil, unreadable(err)
+	}
+	b, err := bufio.NewReaderSize(in, MaxHeader).ReadSlice('\n')
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, bufio.ErrBufferFull):
+		return nil, nil
+	case err != nil:
+		return nil, unreadable(err)
+	}
+	return b[: len(b)-1 : len(b)-1], nil
+}
+
+// hasCheckpoint reports whether any group was ever written to a segment.
+func hasCheckpoint(path string) (found bool, err error) {
+	in, err := os.Open(path) //nolint:gosec // the log's own folder
+	if err != nil {
+		return false, unreadable(err)
+	}
+	defer func() { _ = in.Close() }()
+	err = anyLines(in, func(b []byte) error {
+		found = found || bytes.HasPrefix(b, []byte(checkpointPrefix))
+		return nil
+	})
+	return found, err
 }

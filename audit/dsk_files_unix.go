@@ -48,11 +48,11 @@ func openLock(path string) (*flock, error) {
 func (l *flock) lock(ctx context.Context, wait time.Duration) error {
 	deadline := time.Now().Add(wait)
 	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
-		err := unix.Flock(int(l.f.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // a descriptor fits
+		err := unix.Flock(int(l.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
 			return nil
-		case err != unix.EWOULDBLOCK && err != unix.EINTR: //nolint:errorlint // an errno of the system call itself
+		case err != unix.EWOULDBLOCK && err != unix.EINTR:
 			return unavailable(l.f.Name(), err)
 		case time.Now().After(deadline):
 			return secret.Errorf(secret.Unavailable, "", "another process holds the audit log's lock for more than %s\n  is one of them stopped:  ps -o pid,stat,cmd", wait)
@@ -65,6 +65,6 @@ func (l *flock) lock(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-func (l *flock) unlock() { _ = unix.Flock(int(l.f.Fd()), unix.LOCK_UN) } //nolint:gosec // a descriptor fits
+func (l *flock) unlock() { _ = unix.Flock(int(l.f.Fd()), unix.LOCK_UN) }
 
 func (l *flock) close() { _ = l.f.Close() }

@@ -122,19 +122,20 @@ func newKey() (private, public string, err error) {
 	return private, public, nil
 }
 
-// ParseKey checks a log's public key: "tacit+3c1e8f0a+AWp…".
-func ParseKey(s string) error {
+// checkKey checks a log's public key: "tacit+3c1e8f0a+AWp…".
+func checkKey(s string) error {
 	if _, err := note.NewVerifier(s); err != nil {
 		return secret.Errorf(secret.Invalid, "", "this is no key of an audit log\n  tacit init printed it; it begins with %s+", keyName)
 	}
 	return nil
 }
 
-// noteOf reads the signed note out of a checkpoint line.
-func noteOf(b []byte) (string, bool) {
+// noteOf reads the signed note out of a checkpoint line; it is empty if that
+// is none.
+func noteOf(b []byte) string {
 	var l checkpointLine
-	err := json.Unmarshal(b, &l)
-	return l.Checkpoint, err == nil
+	_ = json.Unmarshal(b, &l)
+	return l.Checkpoint
 }
 
 // unverified reads a signed note without asking who signed it.

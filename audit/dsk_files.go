@@ -83,10 +83,6 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-func unreadable(err error) error {
-	return &secret.Error{Kind: secret.Unavailable, Text: "the audit log cannot be read: " + cause(err).Error(), Err: err}
-}
-
 // destroy overwrites a file before it removes it: the best that can be done
 // above a file system.
 func destroy(path string) error {

@@ -8,14 +8,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// A Head is how much of the log someone remembers: its size in lines, the root
-// of the tree over them, and the tree's right edge, from which it can be grown.
-type Head struct {
-	Size uint64
-	Root [32]byte
-	Edge [][32]byte
-}
-
 // edge is the right edge of a growing tree: the roots of the perfect subtrees
 // that its size is made of, largest first. Appending to it needs no other
 // part of the tree.
@@ -48,28 +40,10 @@ func (e *edge) root() tlog.Hash {
 	return h
 }
 
+// equal reports whether both are of the same tree.
+func (e *edge) equal(f *edge) bool { return e.size == f.size && e.root() == f.root() }
+
 func (e *edge) clone() edge { return edge{e.size, slices.Clone(e.hashes)} }
-
-func (e *edge) head() Head {
-	h := Head{Size: e.size, Root: e.root(), Edge: make([][32]byte, len(e.hashes))}
-	for i, x := range e.hashes {
-		h.Edge[i] = x
-	}
-	return h
-}
-
-// edgeOf makes the edge that a Head remembers; ok is false if the two parts do
-// not belong together.
-func edgeOf(h Head) (e edge, ok bool) {
-	if bits.OnesCount64(h.Size) != len(h.Edge) {
-		return e, false
-	}
-	e.size = h.Size
-	for _, x := range h.Edge {
-		e.hashes = append(e.hashes, x)
-	}
-	return e, e.root() == h.Root
-}
 
 // text writes the hashes for a header.
 func (e *edge) text() []string {
@@ -94,4 +68,45 @@ func parseEdge(size uint64, texts []string) (e edge, ok bool) {
 		e.hashes = append(e.hashes, h)
 	}
 	return e, true
+}
+
+// A span is a range of leaves, from lo to before hi.
+type span struct{ lo, hi uint64 }
+
+// split is where a tree over the span has its left and its right half.
+func (s span) split() uint64 {
+	k := uint64(1)
+	for 2*k < s.hi-s.lo {
+		k *= 2
+	}
+	return s.lo + k
+}
+
+// recordRanges are the subtrees whose roots prove that leaf n is in a tree, in
+// the order of [tlog.RecordProof].
+func recordRanges(s span, n uint64) []span {
+	if s.lo+1 == s.hi {
+		return nil
+	}
+	k := s.split()
+	if n < k {
+		return append(recordRanges(span{s.lo, k}, n), span{k, s.hi})
+	}
+	return append(recordRanges(span{k, s.hi}, n), span{s.lo, k})
+}
+
+// treeRanges are those that prove that a tree of size n is the beginning of
+// one, in the order of [tlog.TreeProof].
+func treeRanges(s span, n uint64) []span {
+	if n == s.hi {
+		if s.lo == 0 {
+			return nil
+		}
+		return []span{s}
+	}
+	k := s.split()
+	if n <= k {
+		return append(treeRanges(span{s.lo, k}, n), span{k, s.hi})
+	}
+	return append(treeRanges(span{k, s.hi}, n), span{s.lo, k})
 }
