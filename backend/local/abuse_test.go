@@ -112,7 +112,7 @@ func testWALFlipped(t *testing.T) {
 		history[db.Generation()] = value
 	}
 	lower := 0
-	flips(t, f, "-wal", 1597, func(g file) {
+	flips(t, f, "-wal", 4999, func(g file) {
 		s, d, err := g.tryOpen(t.Context(), nil)
 		if err != nil {
 			wantKind(t, err, secret.Corrupt)

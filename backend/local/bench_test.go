@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -137,4 +138,30 @@ func BenchmarkFsync(b *testing.B) {
 		}
 		return f.Sync()
 	})
+}
+
+// BenchmarkBareSQLite reads a row of the same size from SQLite, without
+// sealing: what BenchmarkGet is held against.
+func BenchmarkBareSQLite(b *testing.B) {
+	db, err := sql.Open("sqlite", filepath.Join(b.TempDir(), "bare.db"))
+	noError(b, err)
+	b.Cleanup(func() { noError(b, db.Close()) })
+	for _, s := range []string{
+		"PRAGMA journal_mode = WAL", "CREATE TABLE t (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
+		"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) INSERT INTO t SELECT printf('team-%d/service-%d/api-key', i % 100, i), randomblob(200) FROM n",
+	} {
+		_, err := db.Exec(s)
+		noError(b, err)
+	}
+	read, err := db.Prepare("SELECT value FROM t WHERE key = ?")
+	noError(b, err)
+	b.Cleanup(func() { noError(b, read.Close()) })
+	for _, n := range []int{1, 2, 8, 32} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			measure(b, n, func(i int) error {
+				var value []byte
+				return read.QueryRow(string(benchName(i % benchSecrets))).Scan(&value)
+			})
+		})
+	}
 }
