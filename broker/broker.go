@@ -30,7 +30,8 @@ type Env struct {
 	// Prefix is put before every name; empty, or ending in "/".
 	Prefix string
 	// Exclusive says that nothing else writes to the store, so that
-	// compare-and-swap may be done here where the backend cannot.
+	// compare-and-swap may be done here where the backend cannot. Changes of
+	// one name then wait for each other.
 	Exclusive bool
 	// Timeout bounds one call of the backend. Zero means DefaultTimeout.
 	Timeout time.Duration
@@ -56,7 +57,6 @@ type Broker struct {
 	log    audit.Appender
 	now    func() time.Time
 	quiet  denials
-	seed   maphash.Seed
 }
 
 // New returns a Broker. The error, of kind [secret.Invalid], lists all that is
@@ -69,16 +69,17 @@ func New(cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		problems = append(problems, "no audit log")
 	}
-	b := &Broker{envs: map[string]*env{}, policy: cfg.Policy, log: cfg.Log, now: cfg.Now, seed: maphash.MakeSeed()}
+	b := &Broker{envs: map[string]*env{}, policy: cfg.Policy, log: cfg.Log, now: cfg.Now}
+	b.quiet.keep = b.append
 	if b.now == nil {
 		b.now = time.Now
 	}
 	for name, e := range cfg.Envs {
-		if e.Open == nil || secret.CheckEnv(name) != nil || e.Prefix != "" && !strings.HasSuffix(e.Prefix, "/") {
+		if e.Open == nil || secret.CheckEnv(name) != nil || secret.Name(e.Prefix+"x").Check() != nil || e.Prefix != "" && !strings.HasSuffix(e.Prefix, "/") {
 			problems = append(problems, "environment "+name)
 		}
 		e.Timeout = cmp.Or(e.Timeout, DefaultTimeout)
-		b.envs[name] = &env{Env: e, name: name}
+		b.envs[name] = &env{Env: e, name: name, seed: maphash.MakeSeed()}
 	}
 	if len(problems) > 0 {
 		return nil, secret.Errorf(secret.Invalid, "", "broker: %s", strings.Join(problems, ", "))
@@ -97,7 +98,7 @@ func (b *Broker) Capabilities(ctx context.Context, name string) ([]string, error
 	}
 	back, err := e.backend(ctx)
 	if err != nil {
-		return nil, err
+		return nil, e.outside(err, "")
 	}
 	return secret.Capabilities(back), nil
 }
@@ -119,12 +120,7 @@ func (b *Broker) Explain(r policy.Request) policy.Decision {
 // Close records what was not recorded one by one. The Broker is not used
 // afterwards.
 func (b *Broker) Close(ctx context.Context) error {
-	for _, r := range b.quiet.drain() {
-		if _, err := b.log.Append(ctx, r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.quiet.close(ctx)
 }
 
 func (b *Broker) env(name string) (*env, error) {
@@ -143,6 +139,12 @@ type env struct {
 	open    secret.Backend
 	flights flights
 	locks   [64]sync.Mutex // by name, for compare-and-swap done here
+	seed    maphash.Seed
+}
+
+// lock returns the lock of a name, which it may share with other names.
+func (e *env) lock(full secret.Name) *sync.Mutex {
+	return &e.locks[maphash.String(e.seed, string(full))%uint64(len(e.locks))]
 }
 
 // backend opens the environment when it is first used.
@@ -171,36 +173,58 @@ func (e *env) full(n secret.Name) (secret.Name, error) {
 	return full, nil
 }
 
-// own takes the prefix away from a name that the store told.
-func (e *env) own(n secret.Name) secret.Name {
-	return secret.Name(strings.TrimPrefix(string(n), e.Prefix))
+// own takes the prefix away from a name that the store told; ok is false if
+// the name does not lie in this environment.
+func (e *env) own(n secret.Name) (own secret.Name, ok bool) {
+	s, ok := strings.CutPrefix(string(n), e.Prefix)
+	return secret.Name(s), ok
 }
 
-// outside gives an error one kind, and the name that the caller knows.
+// outside gives an error one kind, and the name that the caller knows. The
+// words of an error without a kind go no further: they may hold anything.
 func (e *env) outside(err error, n secret.Name) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, context.DeadlineExceeded) && secret.KindOf(err) == 0 {
-		return &secret.Error{Kind: secret.Unavailable, Name: shown(e.name, n), Text: "the store did not answer in time", Err: err}
-	}
+	out := secret.Error{Kind: secret.Unavailable, Name: shown(e.name, n), Err: err}
 	inner, ok := errors.AsType[*secret.Error](err)
-	if !ok {
-		// A backend that gives no kind is broken; its words may hold
-		// anything, so they go no further.
-		return secret.Errorf(secret.Unavailable, shown(e.name, n), "the store failed without saying how")
-	}
-	out := *inner
-	if strings.HasPrefix(inner.Text, string(shown(e.name, n))) {
-		return &out // it names the secret already
-	}
-	if out.Name != "" || n != "" {
-		out.Name = shown(e.name, n)
-	}
-	if out.Name == shown(e.name, "") {
-		out.Name = shown(e.name, e.own(inner.Name))
+	kind := secret.KindOf(err)
+	switch {
+	case ok && kind != 0:
+		out = *inner
+		out.Text = e.told(inner)
+		out.Name = e.named(inner, n)
+	case kind != 0:
+		out.Kind = kind
+	case errors.Is(err, context.DeadlineExceeded):
+		out.Text = "the store did not answer in time"
+	case errors.Is(err, context.Canceled):
+		out.Text = "interrupted before the store answered"
+	default:
+		out.Text, out.Err = "the store failed without saying how", nil
 	}
 	return &out
+}
+
+// told is the text of a backend's error, with the name that the caller knows.
+func (e *env) told(inner *secret.Error) string {
+	own, ok := e.own(inner.Name)
+	if !ok || e.Prefix == "" || own == "" {
+		return inner.Text
+	}
+	return strings.ReplaceAll(inner.Text, string(inner.Name), string(own))
+}
+
+// named is the name in a backend's error as the caller knows it; n is the one
+// that was asked for. A text that begins with it already needs no other.
+func (e *env) named(inner *secret.Error, n secret.Name) secret.Name {
+	if n == "" {
+		n, _ = e.own(inner.Name)
+	}
+	if n == "" || strings.HasPrefix(inner.Text, string(shown(e.name, n))) {
+		return ""
+	}
+	return shown(e.name, n)
 }
 
 // shown is a name as messages show it, with its environment.

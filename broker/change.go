@@ -8,6 +8,9 @@ import (
 
 // changed does what returns a secret's Meta.
 func (b *Broker) changed(ctx context.Context, c secret.Caller, verb secret.Verb, r secret.Ref, f func(ctx context.Context, back secret.Backend, full secret.Name) (secret.Meta, error)) (secret.Meta, error) { //nolint:revive // one more than the house allows; the alternative is a struct for one private function
+	if err := plain(r); err != nil {
+		return secret.Meta{}, err
+	}
 	q, err := b.prepareWrite(ctx, c, verb, r)
 	if err != nil {
 		return secret.Meta{}, err

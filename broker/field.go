@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -73,10 +74,47 @@ func field(v secret.Value, r secret.Ref) (secret.Value, error) {
 		return secret.Text(raw), nil
 	}
 	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return secret.Value{}, secret.Errorf(secret.Invalid, r.Name, "the field %s is no JSON", r.Field)
+	if json.Unmarshal(raw, &s) != nil || loneSurrogate(raw) {
+		return secret.Value{}, secret.Errorf(secret.Invalid, r.Name, "the field %s holds half a surrogate pair, which is no text", r.Field)
 	}
 	return secret.Text(s), nil
+}
+
+// loneSurrogate reports whether a JSON string holds an escape that stands for
+// no character. Decoding puts another character in its place without a word,
+// which must not happen to a value.
+func loneSurrogate(raw []byte) bool {
+	for i := 0; i+1 < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		i++
+		first := escaped(raw[i:])
+		if first < 0xd800 || first > 0xdfff {
+			continue
+		}
+		if first > 0xdbff || i+5 >= len(raw) || raw[i+5] != '\\' {
+			return true
+		}
+		if second := escaped(raw[i+6:]); second < 0xdc00 || second > 0xdfff {
+			return true
+		}
+		i += 10
+	}
+	return false
+}
+
+// escaped returns the code of an escape like "u00e9" at the start of b; 0 if
+// it is another one.
+func escaped(b []byte) uint64 {
+	if len(b) < 5 || b[0] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(b[1:5]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // missingField names the fields that there are. It is only reached by callers

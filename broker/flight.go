@@ -45,7 +45,7 @@ func (f *flights) get(ctx context.Context, n secret.Name, at secret.At, fetch fu
 	case <-x.done:
 		return x.v, x.err
 	case <-ctx.Done():
-		return secret.Version{}, &secret.Error{Kind: secret.Unavailable, Name: n, Text: "interrupted before the store answered", Err: ctx.Err()}
+		return secret.Version{}, ctx.Err() // outside gives it words
 	}
 }
 

@@ -2,11 +2,11 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"strings"
-	"sync"
+	"time"
 
-	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -18,21 +18,30 @@ func (b *Broker) Get(ctx context.Context, c secret.Caller, r secret.Ref) (secret
 		return secret.Version{}, err
 	}
 	return do(q, itself, func(ctx context.Context, back secret.Backend) (secret.Version, error) {
-		return q.fetch(ctx, back, r)
+		v, err := q.fetch(ctx, back, r.At)
+		if err != nil {
+			v.Value = secret.Value{}
+			return v, err
+		}
+		return part(v, r)
 	})
 }
 
 // fetch reads one version, together with whoever reads the same.
-func (q *call) fetch(ctx context.Context, back secret.Backend, r secret.Ref) (secret.Version, error) {
-	v, err := q.env.flights.get(ctx, q.full, r.At, func(ctx context.Context) (secret.Version, error) {
+func (q *call) fetch(ctx context.Context, back secret.Backend, at secret.At) (secret.Version, error) {
+	return q.env.flights.get(ctx, q.full, at, func(ctx context.Context) (secret.Version, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.env.Timeout)
 		defer cancel()
-		return back.Get(ctx, q.full, r.At)
+		return back.Get(ctx, q.full, at)
 	})
-	if err != nil || r.Field == "" {
-		return v, err
+}
+
+// part returns what a reference points at within a version: all or a field.
+func part(v secret.Version, r secret.Ref) (secret.Version, error) {
+	var err error
+	if r.Field != "" {
+		v.Value, err = field(v.Value, r)
 	}
-	v.Value, err = field(v.Value, r)
 	return v, err
 }
 
@@ -49,68 +58,11 @@ func (b *Broker) GetAll(ctx context.Context, c secret.Caller, refs []secret.Ref)
 func (b *Broker) Check(ctx context.Context, c secret.Caller, refs []secret.Ref) []error {
 	out := make([]error, len(refs))
 	for i, r := range b.readAll(ctx, c, secret.List, refs) {
-		out[i] = r.Err
+		if out[i] = r.Err; errors.Is(r.Err, secret.NotFound) {
+			out[i] = firstLine(r.Err) // the next one names the fields, to those who may get
+		}
 	}
 	return out
-}
-
-func (b *Broker) readAll(ctx context.Context, c secret.Caller, verb secret.Verb, refs []secret.Ref) []secret.Result {
-	out := make([]secret.Result, len(refs))
-	calls := make([]*call, len(refs))
-	for i, r := range refs {
-		calls[i], out[i].Err = b.prepare(ctx, c, verb, r)
-	}
-	fetch := func(i int) {
-		out[i].Version, out[i].Err = within(calls[i], func(ctx context.Context, back secret.Backend) (secret.Version, error) {
-			return calls[i].fetch(ctx, back, refs[i])
-		})
-	}
-	led := map[*env]bool{}
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, InFlight)
-	for i := range refs {
-		if out[i].Err != nil {
-			calls[i] = nil // refused: recorded already
-			continue
-		}
-		if !led[calls[i].env] {
-			led[calls[i].env] = true
-			fetch(i)
-			continue
-		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			fetch(i)
-		})
-	}
-	wg.Wait()
-	b.recordAll(ctx, calls, out)
-	return out
-}
-
-// recordAll makes the records of a call durable together. Without them there
-// are no answers.
-func (b *Broker) recordAll(ctx context.Context, calls []*call, out []secret.Result) {
-	var records []audit.Record
-	for i, q := range calls {
-		if q == nil {
-			continue
-		}
-		r := q.record(out[i].Err)
-		r.Version, r.Number = out[i].Version.ID, out[i].Version.Number
-		records = append(records, r)
-	}
-	for len(records) > 0 {
-		n := min(len(records), audit.MaxGroup)
-		if _, err := b.log.Append(context.WithoutCancel(ctx), records[:n]...); err != nil {
-			for i := range out {
-				out[i] = secret.Result{Err: err}
-			}
-			return
-		}
-		records = records[n:]
-	}
 }
 
 // Describe tells what is known about a secret besides its values.
@@ -136,88 +88,81 @@ func (q *call) named(m secret.Meta) secret.Meta {
 func (b *Broker) Versions(ctx context.Context, c secret.Caller, r secret.Ref) iter.Seq2[secret.Version, error] {
 	return func(yield func(secret.Version, error) bool) {
 		q, err := b.prepare(ctx, c, secret.List, r)
-		if err == nil {
-			err = q.end(secret.Version{}, nil)
-		}
 		if err != nil {
 			yield(secret.Version{}, err)
 			return
 		}
-		back, err := q.env.backend(ctx)
-		var vs secret.Versioner
-		if err == nil {
-			vs, err = can[secret.Versioner](back, q.name, "keeps no old versions")
-		}
-		if err != nil {
-			yield(secret.Version{}, q.env.outside(err, q.name))
-			return
-		}
-		for v, err := range vs.Versions(ctx, q.full) {
-			if !yield(v, q.env.outside(err, q.name)) || err != nil {
-				return
-			}
-		}
+		recorded(q, q.versions, yield)
 	}
 }
 
-// List yields the secrets of an environment that the caller may list. One
-// record, with the prefix, is durable before the first item; each name is
-// decided by itself.
-func (b *Broker) List(ctx context.Context, c secret.Caller, envName string, opts *secret.ListOptions) iter.Seq2[secret.Meta, error] {
-	return func(yield func(secret.Meta, error) bool) {
-		q, o, err := b.prepareList(ctx, c, envName, opts)
-		if err != nil {
-			yield(secret.Meta{}, err)
-			return
-		}
-		back, err := q.env.backend(ctx)
-		if err != nil {
-			yield(secret.Meta{}, q.env.outside(err, ""))
-			return
-		}
-		for m, err := range back.List(ctx, &o) {
-			if err != nil {
-				yield(secret.Meta{}, q.env.outside(err, ""))
-				return
-			}
-			m.Name = q.env.own(m.Name)
-			if q.mayList(m) && !yield(m, nil) {
-				return
-			}
-		}
-	}
-}
-
-// prepareList records a listing. It is not decided as a whole: who may list
-// nothing is shown nothing.
-func (b *Broker) prepareList(ctx context.Context, c secret.Caller, envName string, opts *secret.ListOptions) (*call, secret.ListOptions, error) {
-	var o secret.ListOptions
-	if opts != nil {
-		o = *opts
-	}
-	if len(o.Prefix) > secret.MaxNameBytes {
-		return nil, o, secret.Errorf(secret.Invalid, "", "a prefix has at most %d bytes", secret.MaxNameBytes)
-	}
-	e, err := b.env(envName)
+func (q *call) versions(ctx context.Context, back secret.Backend) iter.Seq2[secret.Version, error] {
+	vs, err := can[secret.Versioner](back, q.name, "keeps no old versions")
 	if err != nil {
-		return nil, o, err
+		return failing[secret.Version](err)
 	}
-	q := &call{b: b, ctx: ctx, caller: c, verb: secret.List, env: e, start: b.now()}
-	if _, _, ok := c.Principal.Split(); !ok {
-		q.decision = b.policy.Decide(q.request(""))
-		return nil, o, q.denied()
-	}
-	q.decision.Allowed = true
-	r := q.record(nil)
-	r.Name = o.Prefix
-	if _, err := b.log.Append(ctx, r); err != nil {
-		return nil, o, err
-	}
-	o.Prefix = e.Prefix + o.Prefix
-	return q, o, nil
+	return vs.Versions(ctx, q.full)
 }
 
-func (q *call) mayList(m secret.Meta) bool {
-	n := secret.Name(strings.TrimSuffix(string(m.Name), "/"))
-	return n.Check() == nil && q.b.policy.Decide(q.request(n)).Allowed
+// recorded yields what a backend does, each step bounded in time, after a
+// record that says whether it began well.
+func recorded[T any](q *call, from func(context.Context, secret.Backend) iter.Seq2[T, error], yield func(T, error) bool) {
+	ctx, cancel := context.WithCancelCause(q.ctx)
+	defer cancel(nil)
+	var zero T
+	back, err := q.env.backend(ctx)
+	all := failing[T](err)
+	if err == nil {
+		all = from(ctx, back)
+	}
+	limit := time.AfterFunc(q.env.Timeout, func() { cancel(context.DeadlineExceeded) })
+	defer limit.Stop()
+	begun := false
+	record := func(err error) bool {
+		if begun {
+			return true
+		}
+		begun = true
+		if failed := q.end(secret.Version{}, err); failed != nil {
+			yield(zero, failed)
+			return false
+		}
+		return true
+	}
+	for v, err := range all {
+		limit.Stop()
+		err = q.env.outside(err, q.name)
+		if !record(err) {
+			return
+		}
+		if err != nil {
+			v = zero
+		}
+		if !yield(v, err) || err != nil {
+			return
+		}
+		limit.Reset(q.env.Timeout)
+	}
+	record(nil)
+}
+
+// failing yields an error, or nothing if it is nil.
+func failing[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		if err != nil {
+			var zero T
+			yield(zero, err)
+		}
+	}
+}
+
+// firstLine drops the further lines of an error's text.
+func firstLine(err error) error {
+	e, ok := errors.AsType[*secret.Error](err)
+	if !ok {
+		return err
+	}
+	out := *e
+	out.Text, _, _ = strings.Cut(e.Text, "\n")
+	return &out
 }

@@ -3,13 +3,16 @@ package broker
 import (
 	"context"
 	"errors"
-	"hash/maphash"
+	"slices"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // Put makes a new version current, creating the secret if need be.
 func (b *Broker) Put(ctx context.Context, c secret.Caller, r secret.Ref, value secret.Value, opts *secret.PutOptions) (secret.Version, error) {
+	if err := plain(r); err != nil {
+		return secret.Version{}, err
+	}
 	q, err := b.prepareWrite(ctx, c, secret.Put, r)
 	if err != nil {
 		return secret.Version{}, err
@@ -25,6 +28,9 @@ func (b *Broker) Put(ctx context.Context, c secret.Caller, r secret.Ref, value s
 // Swap is Put if r.At is the current version; the zero At demands that there
 // is none. Otherwise Conflict.
 func (b *Broker) Swap(ctx context.Context, c secret.Caller, r secret.Ref, value secret.Value, opts *secret.PutOptions) (secret.Version, error) {
+	if err := whole(r); err != nil {
+		return secret.Version{}, err
+	}
 	q, err := b.prepareWrite(ctx, c, secret.Put, r)
 	if err != nil {
 		return secret.Version{}, err
@@ -52,9 +58,7 @@ func (q *call) swap(ctx context.Context, back secret.Backend, s swapping) (secre
 	if !q.env.Exclusive {
 		return secret.Version{}, secret.Errorf(secret.Unsupported, q.name, "this store cannot compare and swap")
 	}
-	lock := &q.env.locks[maphash.String(q.b.seed, string(q.full))%uint64(len(q.env.locks))]
-	lock.Lock()
-	defer lock.Unlock()
+	// within holds the name's lock.
 	m, err := back.Describe(ctx, q.full)
 	if err != nil && !errors.Is(err, secret.NotFound) {
 		return secret.Version{}, err
@@ -67,7 +71,8 @@ func (q *call) swap(ctx context.Context, back secret.Backend, s swapping) (secre
 }
 
 func fits(v secret.Version, at secret.At) bool {
-	return (at.ID == "" || at.ID == v.ID) && (at.Number == 0 || at.Number == v.Number)
+	return (at.ID == "" || at.ID == v.ID) && (at.Number == 0 || at.Number == v.Number) &&
+		(at.Stage == "" || slices.Contains(v.Stages, at.Stage))
 }
 
 // refuse answers for options of promises that a backend does not make, before
@@ -121,6 +126,7 @@ func (q *call) merge(ctx context.Context, back secret.Backend, r secret.Ref, s s
 		return secret.Version{}, &secret.Error{Kind: secret.Conflict, State: secret.Deleted, Name: q.name, Text: "it is deleted"}
 	case errors.Is(err, secret.NotFound):
 		old.Value = secret.Text("{}")
+		s.old.ID = old.ID // a current version whose value was destroyed
 	case err != nil:
 		return secret.Version{}, err
 	default:
@@ -137,8 +143,15 @@ func (q *call) merge(ctx context.Context, back secret.Backend, r secret.Ref, s s
 }
 
 // Rollback writes the value of the version r.At as a new version, by
-// compare-and-swap. The verb is put.
+// compare-and-swap. The verb is put. Of the version's attributes it keeps what
+// is about the value: the content type and the tags.
 func (b *Broker) Rollback(ctx context.Context, c secret.Caller, r secret.Ref) (secret.Version, error) {
+	if err := whole(r); err != nil {
+		return secret.Version{}, err
+	}
+	if r.At == (secret.At{}) {
+		return secret.Version{}, secret.Errorf(secret.Invalid, r.Name, "which version is to be written again?")
+	}
 	q, err := b.prepareWrite(ctx, c, secret.Put, r)
 	if err != nil {
 		return secret.Version{}, err
@@ -152,55 +165,30 @@ func (b *Broker) Rollback(ctx context.Context, c secret.Caller, r secret.Ref) (s
 		if err != nil {
 			return secret.Version{}, err
 		}
-		current, ok := m.Current()
-		if !ok {
-			return back.Put(ctx, q.full, old.Value, nil)
+		s := swapping{value: old.Value}
+		if current, ok := m.Current(); ok {
+			s.old = secret.At{ID: current.ID, Number: current.Number}
 		}
-		return q.swap(ctx, back, swapping{old: secret.At{ID: current.ID, Number: current.Number}, value: old.Value})
+		if _, ok := back.(secret.VersionAnnotator); ok && (old.ContentType != "" || len(old.Tags) > 0) {
+			s.opts = &secret.PutOptions{Attributes: &secret.Attributes{ContentType: old.ContentType, Tags: old.Tags}}
+		}
+		return q.swap(ctx, back, s)
 	})
 }
 
-// purger is a backend that says whose time is over: deleted secrets whose
-// window has passed. The first writer after it removes them, on record.
-type purger interface {
-	Expired(ctx context.Context) ([]secret.Name, error)
-}
-
-// sweeper is who removes them.
-const sweeper = secret.Principal("app:tacit")
-
-// prepareWrite is prepare for what writes: it removes first what is due.
-func (b *Broker) prepareWrite(ctx context.Context, c secret.Caller, verb secret.Verb, r secret.Ref) (*call, error) {
-	q, err := b.prepare(ctx, c, verb, r)
-	if err != nil {
-		return nil, err
-	}
-	return q, q.sweep()
-}
-
-// sweep removes the secrets whose time is over, each recorded as destroyed.
-func (q *call) sweep() error {
-	back, err := q.env.backend(q.ctx)
-	if err != nil {
-		return q.env.outside(err, q.name)
-	}
-	p, ok := back.(purger)
-	u, can := back.(secret.Undeleter)
-	if !ok || !can {
-		return nil
-	}
-	due, err := p.Expired(q.ctx)
-	if err != nil {
-		return q.env.outside(err, "")
-	}
-	for _, full := range due {
-		d := &call{b: q.b, ctx: q.ctx, caller: secret.Caller{Principal: sweeper, How: secret.ByOption, For: "its time to come back is over"},
-			verb: secret.Destroy, env: q.env, name: q.env.own(full), full: full, start: q.b.now()}
-		d.decision.Allowed = true
-		_, err := do(d, noVersion, func(ctx context.Context, _ secret.Backend) (struct{}, error) { return struct{}{}, u.Destroy(ctx, full) })
-		if err != nil && !errors.Is(err, secret.NotFound) { // another writer was first
-			return err
-		}
+// whole refuses a reference to a field where a whole value is meant: else a
+// put to one field would replace the others.
+func whole(r secret.Ref) error {
+	if r.Field != "" {
+		return secret.Errorf(secret.Invalid, r.Name, "this is done to a whole secret, not to a field")
 	}
 	return nil
+}
+
+// plain refuses a reference to a field or a version where a secret is meant.
+func plain(r secret.Ref) error {
+	if r.At != (secret.At{}) {
+		return secret.Errorf(secret.Invalid, r.Name, "this is done to a whole secret, not to a version")
+	}
+	return whole(r)
 }
