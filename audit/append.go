@@ -6,6 +6,8 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -89,15 +91,15 @@ func (l *Log) take() []*request {
 // group makes the records of several requests durable, or none of them.
 func (l *Log) group(group []*request) error {
 	// The leader's own context must not fail the others.
-	if err := l.lock.lock(context.Background(), l.cfg.LockWait); err != nil {
+	if err := l.lock.Take(context.Background(), l.cfg.LockWait); err != nil {
 		return err
 	}
-	defer l.lock.unlock()
+	defer l.lock.Give()
 	err := l.attempt(group)
 	if l.failed {
 		// Now, while nobody else can build on what may be lost. If this
 		// fails too, the next group begins with it.
-		return firstError(err, l.leave())
+		return disk.First(err, l.leave())
 	}
 	return err
 }
@@ -119,7 +121,7 @@ func (l *Log) attempt(group []*request) error {
 // room refuses to write on a disk that is nearly full, so that the last
 // records still fit.
 func (l *Log) room() error {
-	free, err := freeBytes(l.cfg.Dir)
+	free, err := disk.Free(l.cfg.Dir)
 	if err != nil {
 		return err
 	}
@@ -132,16 +134,16 @@ func (l *Log) room() error {
 // write appends one group and its checkpoint, and syncs it.
 func (l *Log) write(group []*request) error {
 	var b bytes.Buffer
-	e := l.w.edge.clone()
+	e := l.w.edge.Clone()
 	now := l.cfg.Now().UTC()
 	put := func(r *Record) error {
-		r.N, r.Time = e.size, now
+		r.N, r.Time = e.Size, now
 		r.clean()
-		text, err := line(r)
+		text, err := segment.Encode(r)
 		if err != nil {
 			return err
 		}
-		e.add(text)
+		e.Add(text)
 		b.Write(text)
 		return b.WriteByte('\n')
 	}
@@ -152,7 +154,7 @@ func (l *Log) write(group []*request) error {
 		}
 	}
 	for _, r := range group {
-		r.first = e.size
+		r.first = e.Size
 		for i := range r.records {
 			if err := put(&r.records[i]); err != nil {
 				return err
@@ -168,15 +170,15 @@ func (l *Log) write(group []*request) error {
 
 // commit writes what is in b and a checkpoint behind it, and makes it durable.
 // After an error the file is as it was before, or is never written again.
-func (l *Log) commit(b *bytes.Buffer, e edge, next string) error {
-	c := checkpoint{
-		log: l.w.header.Log, segment: l.number, size: e.size, root: e.root(), previous: l.w.last.size,
-		generation: l.w.last.generation, time: l.cfg.Now(), next: next,
+func (l *Log) commit(b *bytes.Buffer, e segment.Edge, next string) error {
+	c := segment.Checkpoint{
+		Log: l.w.header.Log, Segment: l.number, Size: e.Size, Root: e.Root(), Previous: l.w.last.Size,
+		Generation: l.w.last.Generation, Time: l.cfg.Now(), Next: next,
 	}
 	if l.cfg.Store != nil {
-		c.generation = max(c.generation, l.cfg.Store.Generation())
+		c.Generation = max(c.Generation, l.cfg.Store.Generation())
 	}
-	text, err := c.sign(l.signer)
+	text, err := c.Sign(l.signer)
 	if err != nil {
 		return err
 	}
@@ -191,16 +193,16 @@ func (l *Log) commit(b *bytes.Buffer, e edge, next string) error {
 		if l.f.Truncate(l.offset) != nil {
 			l.failed, l.lost = true, int64(n)
 		}
-		return unavailable(l.path(), err)
+		return disk.Unavailable(l.path(), err)
 	}
 	if err := l.f.Sync(); err != nil {
 		// What a failed sync left behind, nobody knows: the kernel may have
 		// dropped the pages and report success the next time.
 		l.failed, l.lost = true, int64(n)
-		return unavailable(l.path(), err)
+		return disk.Unavailable(l.path(), err)
 	}
 	l.w.edge, l.w.last, l.w.signed, l.w.closed = e, c, true, next != ""
-	l.w.before, l.w.good = l.w.good, e.clone()
+	l.w.before, l.w.good = l.w.good, e.Clone()
 	l.unsaved += int64(b.Len())
 	l.lineAt, l.offset = lineAt, l.offset+int64(b.Len())
 	if l.unsaved >= saveEvery {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -107,7 +108,7 @@ func BenchmarkVerify(b *testing.B) {
 // durable write.
 func fdatasync(b *testing.B) float64 {
 	b.Helper()
-	f, err := openAppend(filepath.Join(b.TempDir(), "x"), os.O_CREATE)
+	f, err := disk.OpenAppend(filepath.Join(b.TempDir(), "x"), os.O_CREATE)
 	if err != nil {
 		b.Fatal(err)
 	}

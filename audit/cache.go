@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 )
 
 // cached is the tree's right edge at the end of the open segment, so that
@@ -25,7 +27,7 @@ func (l *Log) cachePath() string { return filepath.Join(l.cfg.KeyDir, "audit.edg
 
 // saveCache is allowed to fail, and to be lost: then the segment is read.
 func (l *Log) saveCache() {
-	b, err := json.Marshal(cached{l.number, l.lineAt, l.offset, l.w.good.size, l.w.good.text()})
+	b, err := json.Marshal(cached{l.number, l.lineAt, l.offset, l.w.good.Size, l.w.good.Text()})
 	if err != nil {
 		return
 	}
@@ -43,17 +45,17 @@ func (l *Log) fromCache(in *os.File) {
 	if !ok {
 		return
 	}
-	e, ok := parseEdge(c.Size, c.Edge)
+	e, ok := segment.ParseEdge(c.Size, c.Edge)
 	text := make([]byte, c.Offset-c.LineAt)
 	if _, err := in.ReadAt(text, c.LineAt); err != nil || !ok || text[len(text)-1] != '\n' {
 		return
 	}
-	check, ok := openLine(text[:len(text)-1], l.w.verifier)
-	if !ok || check.log != l.w.header.Log || check.segment != l.number || check.size != e.size || check.root != e.root() {
+	check, ok := segment.OpenLine(text[:len(text)-1], l.w.verifier)
+	if !ok || check.Log != l.w.header.Log || check.Segment != l.number || check.Size != e.Size || check.Root != e.Root() {
 		return
 	}
-	l.w.edge, l.w.good, l.w.before, l.w.last = e, e.clone(), e.clone(), check
-	l.w.signed, l.w.closed = true, check.next != ""
+	l.w.edge, l.w.good, l.w.before, l.w.last = e, e.Clone(), e.Clone(), check
+	l.w.signed, l.w.closed = true, check.Next != ""
 	l.lineAt, l.offset = c.LineAt, c.Offset
 }
 
@@ -64,5 +66,5 @@ func (l *Log) readCache(in *os.File) (c cached, ok bool) {
 		return c, false
 	}
 	info, err := in.Stat()
-	return c, err == nil && c.LineAt >= l.offset && c.LineAt < c.Offset && c.Offset-c.LineAt <= MaxLine && c.Offset <= info.Size()
+	return c, err == nil && c.LineAt >= l.offset && c.LineAt < c.Offset && c.Offset-c.LineAt <= segment.MaxLine && c.Offset <= info.Size()
 }

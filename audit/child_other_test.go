@@ -2,6 +2,8 @@
 
 package audit
 
-import "testing"
+import (
+	"testing"
+)
 
 func childOnUnix(t *testing.T, _ []string) { t.Fatal("no such job") }

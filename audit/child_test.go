@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -90,11 +91,11 @@ func childAppends(t *testing.T, dir, id, count string) {
 }
 
 func childHolds(t *testing.T, dir string) {
-	lock, err := openLock(filepath.Join(dir, "audit.lock"))
+	lock, err := disk.OpenLock(filepath.Join(dir, "audit.lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lock.lock(t.Context(), time.Second); err != nil {
+	if err := lock.Take(t.Context(), time.Second); err != nil {
 		t.Fatal(err)
 	}
 	say("held")

@@ -10,11 +10,13 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 func TestBytesBehindAClosedSegment(t *testing.T) {
-	for _, more := range []string{"x", "x\n", "\n", `{"checkpoint":"`, strings.Repeat("y", MaxLine+10)} {
+	for _, more := range []string{"x", "x\n", "\n", `{"checkpoint":"`, strings.Repeat("y", segment.MaxLine+10)} {
 		cfg, key, paths := threeSegments(t)
 		edit(t, paths[0], func(b []byte) []byte { return append(b, more...) })
 		damaged(t, cfg, VerifyOptions{FirstKey: key}, "behind a closed segment")
@@ -34,7 +36,7 @@ func TestDamagedHeaderIsNotDiscarded(t *testing.T) {
 			*sync = false
 			l.cfg.MaxBytes = 1 << 20
 			add(t, l, "d")
-			paths = append(paths, segmentPath(cfg.Dir, l.number))
+			paths = append(paths, segment.Path(cfg.Dir, l.number))
 			_ = l.Close()
 		}
 		path := paths[len(paths)-1]
@@ -58,7 +60,7 @@ func TestDamagedGroupIsNotCutOff(t *testing.T) {
 	for _, f := range []func([]byte) []byte{
 		func(b []byte) []byte { return bytes.Replace(b, []byte(`"name":"b"`), []byte(`"name":"x"`), 1) },
 		func(b []byte) []byte {
-			return bytes.Replace(b, []byte(`"name":"b"`), bytes.Repeat([]byte{'z'}, 3*MaxLine), 1)
+			return bytes.Replace(b, []byte(`"name":"b"`), bytes.Repeat([]byte{'z'}, 3*segment.MaxLine), 1)
 		},
 		func(b []byte) []byte {
 			i := bytes.Index(b, []byte(`"name":"b"`))
@@ -70,7 +72,7 @@ func TestDamagedGroupIsNotCutOff(t *testing.T) {
 		add(t, l, "a", "b", "c")
 		_ = l.Close()
 		_ = os.Remove(l.cachePath())
-		edit(t, segmentPath(cfg.Dir, 1), f)
+		edit(t, segment.Path(cfg.Dir, 1), f)
 		damaged(t, cfg, VerifyOptions{FirstKey: key}, "a changed record")
 		if _, err := Open(t.Context(), cfg); secret.KindOf(err) != secret.Corrupt {
 			t.Errorf("it opens: %v", err)
@@ -127,7 +129,7 @@ func TestFailedFsync(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	sound(t, cfg, VerifyOptions{FirstKey: key})
-	whole, err := os.ReadFile(segmentPath(cfg.Dir, 1))
+	whole, err := os.ReadFile(segment.Path(cfg.Dir, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +139,7 @@ func TestFailedFsync(t *testing.T) {
 		func() []byte { return append(bytes.Clone(whole), 'x') },
 		func() []byte { b := bytes.Clone(whole); b[lost] ^= 1; return b },
 	} {
-		edit(t, segmentPath(cfg.Dir, 1), func([]byte) []byte { return f() })
+		edit(t, segment.Path(cfg.Dir, 1), func([]byte) []byte { return f() })
 		if i == 0 {
 			sound(t, cfg, VerifyOptions{FirstKey: key})
 		} else {
@@ -155,7 +157,7 @@ func TestFailedFsyncAndNoNewFile(t *testing.T) {
 		add(t, l, "a")
 		other := reopen(t, cfg)
 		works := l.cfg.openFile
-		l.cfg.openFile = func(string, int) (file, error) { return nil, syscall.EIO }
+		l.cfg.openFile = func(string, int) (disk.File, error) { return nil, syscall.EIO }
 		*sync = true
 		if _, err := l.Append(t.Context(), record("lost")); secret.KindOf(err) != secret.Unavailable {
 			t.Fatalf("%v", err)
@@ -204,10 +206,10 @@ func TestReplacedFile(t *testing.T) {
 	cfg := config(t)
 	l, _ := create2(t, cfg)
 	add(t, l, "a")
-	path := segmentPath(cfg.Dir, 1)
+	path := segment.Path(cfg.Dir, 1)
 	b, err := os.ReadFile(path)
 	if err == nil {
-		err = writeDurable(path, b)
+		err = disk.WriteDurable(path, b)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +224,7 @@ func TestAbuseAuditMore(t *testing.T) {
 		cfg := config(t)
 		l, key := create2(t, cfg)
 		add(t, l, "a")
-		edit(t, segmentPath(cfg.Dir, 1), func(b []byte) []byte {
+		edit(t, segment.Path(cfg.Dir, 1), func(b []byte) []byte {
 			i := bytes.LastIndex(b, []byte(`\n"}`))
 			sig := b[i-4 : i]
 			if sig[3] != '=' {
@@ -274,7 +276,7 @@ func TestAbuseAuditMore(t *testing.T) {
 			l := reopen(t, other) // as it is
 			_ = l.Close()
 			for i := range cut {
-				if err := os.Remove(segmentPath(other.Dir, uint64(3-i))); err != nil {
+				if err := os.Remove(segment.Path(other.Dir, uint64(3-i))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -308,11 +310,11 @@ func TestAnchorInClosedSegment(t *testing.T) {
 		h.Root[3] ^= 1
 		h.Edge = append([][32]byte{}, h.Edge...)
 		h.Edge[0][0] ^= 1
-		e := edge{size: h.Size}
+		e := segment.Edge{Size: h.Size}
 		for _, x := range h.Edge {
-			e.hashes = append(e.hashes, x)
+			e.Hashes = append(e.Hashes, x)
 		}
-		h.Root = e.root() // another tree, and consistent
+		h.Root = e.Root() // another tree, and consistent
 		store.head = h
 		if _, err := Open(t.Context(), cfg); secret.KindOf(err) != secret.Corrupt {
 			t.Errorf("%d: a head of another log: %v", i, err)

@@ -2,19 +2,23 @@ package audit
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // TestFullDisk is the abuse case short-write-on-full-disk on a real one.
 func TestFullDisk(t *testing.T) {
 	cfg := config(t)
-	if err := makeDir(cfg.Dir); err != nil {
+	if err := disk.MakeDir(cfg.Dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Mount("tmpfs", cfg.Dir, "tmpfs", 0, "size=32k,mode=700"); err != nil {
@@ -88,15 +92,28 @@ func TestModes(t *testing.T) {
 // TestDescriptorsCloseOnExec: nothing of a log reaches a child.
 func TestDescriptorsCloseOnExec(t *testing.T) {
 	cfg := config(t)
-	l, _ := create2(t, cfg)
-	f, ok := l.f.(diskFile)
-	if !ok {
-		t.Fatal("no file of a disk")
+	create2(t, cfg)
+	all, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, fd := range []uintptr{f.Fd(), l.lock.f.Fd()} {
-		flags, err := unix.FcntlInt(fd, unix.F_GETFD, 0)
-		if err != nil || flags&unix.FD_CLOEXEC == 0 {
-			t.Errorf("descriptor %d has flags %x, %v", fd, flags, err)
+	found := 0
+	for _, path := range all {
+		to, err := os.Readlink(path)
+		if err != nil || !strings.HasPrefix(to, cfg.KeyDir) {
+			continue
 		}
+		found++
+		fd, err := strconv.Atoi(filepath.Base(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC == 0 {
+			t.Errorf("%s has flags %x, %v", filepath.Base(to), flags, err)
+		}
+	}
+	if found != 2 { // the segment and the lock
+		t.Errorf("%d descriptors", found)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 )
 
 // NewEpoch goes on in a new segment under a new first key, and records why:
@@ -16,13 +19,13 @@ func NewEpoch(ctx context.Context, cfg Config, r Record) (_ *Log, key string, er
 	if err != nil {
 		return nil, "", err
 	}
-	if err := l.lock.lock(ctx, l.cfg.LockWait); err != nil {
-		return nil, "", firstError(err, l.Close())
+	if err := l.lock.Take(ctx, l.cfg.LockWait); err != nil {
+		return nil, "", disk.First(err, l.Close())
 	}
-	defer l.lock.unlock()
+	defer l.lock.Give()
 	key, err = l.again(r)
 	if err != nil {
-		return nil, "", firstError(err, l.Close())
+		return nil, "", disk.First(err, l.Close())
 	}
 	l.publish()
 	return l, key, nil
@@ -41,11 +44,11 @@ func (l *Log) again(r Record) (public string, err error) {
 			return "", err
 		}
 	}
-	private, public, err := newKey()
+	private, public, err := segment.NewKey()
 	if err != nil {
 		return "", err
 	}
-	h := l.following(whyEpoch, public)
+	h := l.following(segment.WhyEpoch, public)
 	h.Epoch++
 	h.Generation = 0
 	if l.cfg.Store != nil {
@@ -58,7 +61,7 @@ func (l *Log) again(r Record) (public string, err error) {
 	if err := l.write([]*request{{records: []Record{r}}}); err != nil {
 		return "", err
 	}
-	return public, destroy(old)
+	return public, disk.Destroy(old)
 }
 
 // Adoption begins a new log where the old one is missing, and records what the
@@ -74,7 +77,7 @@ func Adoption(ctx context.Context, cfg Config, r Record) (*Log, string, error) {
 		r.Reason = fmt.Sprintf("the old log had at least %d lines, with the root %s", h.Size, tlog.Hash(h.Root))
 	}
 	if _, err := l.Append(ctx, r); err != nil {
-		return nil, "", firstError(err, l.Close())
+		return nil, "", disk.First(err, l.Close())
 	}
 	return l, key, nil
 }

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"math/bits"
+
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 )
 
 // A Head is how much of the log someone remembers: its size in lines, the root
@@ -13,9 +15,9 @@ type Head struct {
 }
 
 // headOf is what an edge is to others.
-func headOf(e *edge) Head {
-	h := Head{Size: e.size, Root: e.root(), Edge: make([][32]byte, len(e.hashes))}
-	for i, x := range e.hashes {
+func headOf(e *segment.Edge) Head {
+	h := Head{Size: e.Size, Root: e.Root(), Edge: make([][32]byte, len(e.Hashes))}
+	for i, x := range e.Hashes {
 		h.Edge[i] = x
 	}
 	return h
@@ -23,13 +25,13 @@ func headOf(e *edge) Head {
 
 // edgeOf makes the edge that a Head remembers; ok is false if the two parts do
 // not belong together.
-func edgeOf(h Head) (e edge, ok bool) {
+func edgeOf(h Head) (e segment.Edge, ok bool) {
 	if bits.OnesCount64(h.Size) != len(h.Edge) {
 		return e, false
 	}
-	e.size = h.Size
+	e.Size = h.Size
 	for _, x := range h.Edge {
-		e.hashes = append(e.hashes, x)
+		e.Hashes = append(e.Hashes, x)
 	}
-	return e, e.root() == h.Root
+	return e, e.Root() == h.Root
 }

@@ -5,12 +5,14 @@ import (
 	"io"
 	"os"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // load finds the last segment and goes on where its last checkpoint stands.
 func (l *Log) load() error {
-	all, err := segments(l.cfg.Dir)
+	all, err := segment.List(l.cfg.Dir)
 	if err != nil {
 		return err
 	}
@@ -27,21 +29,21 @@ func (l *Log) load() error {
 			continue
 		}
 		if err == nil && l.w.closed {
-			err = secret.Errorf(secret.Corrupt, "", "%s: the last segment of the audit log is missing\n  tacit audit verify", segmentPath(l.cfg.Dir, last+1))
+			err = secret.Errorf(secret.Corrupt, "", "%s: the last segment of the audit log is missing\n  tacit audit verify", segment.Path(l.cfg.Dir, last+1))
 		}
 		if err != nil || last == 1 {
 			return err
 		}
 		// A crash may have come before it was done.
-		return destroy(l.keyPath(last - 1))
+		return disk.Destroy(l.keyPath(last - 1))
 	}
-	return missing(l.cfg.Dir, os.ErrNotExist)
+	return segment.Missing(l.cfg.Dir, os.ErrNotExist)
 }
 
 // discard removes a segment that was prepared, when a crash came before its
 // endorsement: it counts for nothing.
 func (l *Log) discard(number uint64) error {
-	return firstError(remove(segmentPath(l.cfg.Dir, number)), destroy(l.keyPath(number)))
+	return disk.First(disk.Remove(segment.Path(l.cfg.Dir, number)), disk.Destroy(l.keyPath(number)))
 }
 
 var errUnendorsed = errors.New("segment without endorsement")
@@ -49,13 +51,13 @@ var errUnendorsed = errors.New("segment without endorsement")
 // resume goes on in a segment that exists: it finds the last checkpoint and
 // takes up the signing key.
 func (l *Log) resume(number uint64) error {
-	path := segmentPath(l.cfg.Dir, number)
+	path := segment.Path(l.cfg.Dir, number)
 	in, err := os.Open(path) //nolint:gosec // the log's own folder
 	if err != nil {
-		return unavailable(path, err)
+		return disk.Unavailable(path, err)
 	}
 	defer func() { _ = in.Close() }()
-	first, err := firstLine(in)
+	first, err := segment.FirstLine(in)
 	if err != nil {
 		return err
 	}
@@ -64,7 +66,7 @@ func (l *Log) resume(number uint64) error {
 		return err
 	}
 	private, err := l.unseal(h)
-	if err != nil && !exists(segmentPath(l.cfg.Dir, number+1)) {
+	if err != nil && !disk.Exists(segment.Path(l.cfg.Dir, number+1)) {
 		return err
 	}
 	// A segment that others left already has no key any more, and needs none.
@@ -73,24 +75,24 @@ func (l *Log) resume(number uint64) error {
 	}
 	l.fromCache(in)
 	if _, err := in.Seek(l.offset, io.SeekStart); err != nil {
-		return unreadable(err)
+		return segment.Unreadable(err)
 	}
 	return l.catchUp(in)
 }
 
 // endorsed returns the header of a segment, or errUnendorsed if a crash came
 // between making the segment and its endorsement by the one before.
-func (l *Log) endorsed(number uint64, first []byte, in *os.File) (header, error) {
-	var h header
-	whole := first != nil && parseLine(first, &h) && h.check() && h.Segment == number
-	bad := secret.Errorf(secret.Corrupt, "", "%s:1: is not the header that belongs there\n  tacit audit verify", segmentName(number))
+func (l *Log) endorsed(number uint64, first []byte, in *os.File) (segment.Header, error) {
+	var h segment.Header
+	whole := first != nil && segment.Decode(first, &h) && h.Check() && h.Segment == number
+	bad := secret.Errorf(secret.Corrupt, "", "%s:1: is not the header that belongs there\n  tacit audit verify", segment.Name(number))
 	info, err := in.Stat()
 	if err != nil {
-		return h, unreadable(err)
+		return h, segment.Unreadable(err)
 	}
 	entered := info.Size() > int64(len(first))+1
 	switch {
-	case whole && (h.Why != whyNext || entered):
+	case whole && (h.Why != segment.WhyNext || entered):
 		return h, nil
 	case number == 1:
 		return h, bad
@@ -107,28 +109,28 @@ func (l *Log) afterBefore(number uint64, key string, whole bool, bad error) erro
 	} else if err := before.readFile(l.cfg.Dir, number-1); err != nil {
 		return err
 	}
-	if before.closed && whole && before.last.next == key {
+	if before.closed && whole && before.last.Next == key {
 		return nil
 	}
-	used, err := hasCheckpoint(segmentPath(l.cfg.Dir, number))
+	used, err := segment.HasCheckpoint(segment.Path(l.cfg.Dir, number))
 	if err == nil && (before.closed || used) {
 		return bad
 	}
-	return firstError(err, errUnendorsed)
+	return disk.First(err, errUnendorsed)
 }
 
 // readFile walks a whole segment, up to a line that a crash tore.
 func (w *walker) readFile(dir string, number uint64) error {
-	in, err := os.Open(segmentPath(dir, number))
+	in, err := os.Open(segment.Path(dir, number))
 	if err != nil {
-		return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is missing\n  tacit audit verify", segmentPath(dir, number))
+		return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is missing\n  tacit audit verify", segment.Path(dir, number))
 	}
 	defer func() { _ = in.Close() }()
 	err = w.read(in, number, nil)
 	switch {
 	case errors.As(err, &fault{}):
-		return secret.Errorf(secret.Corrupt, "", "%s: a line %s\n  tacit audit verify", segmentName(number), err)
-	case errors.Is(err, errTorn):
+		return secret.Errorf(secret.Corrupt, "", "%s: a line %s\n  tacit audit verify", segment.Name(number), err)
+	case errors.Is(err, segment.ErrTorn):
 		return nil
 	}
 	return err
@@ -137,7 +139,7 @@ func (w *walker) readFile(dir string, number uint64) error {
 // read walks a whole segment. each is called with every record.
 func (w *walker) read(in io.Reader, number uint64, each func(*Record) error) error {
 	first := true
-	return lines(in, func(b []byte, _ int64) error {
+	return segment.Lines(in, func(b []byte, _ int64) error {
 		if first {
 			first = false
 			return w.open(b, number)
@@ -154,7 +156,7 @@ func (w *walker) read(in io.Reader, number uint64, each func(*Record) error) err
 // perhaps, at the end, what a crash left.
 func (l *Log) catchUp(in *os.File) error {
 	start, at := l.offset, l.offset
-	err := lines(in, func(b []byte, next int64) error {
+	err := segment.Lines(in, func(b []byte, next int64) error {
 		before := l.w.last
 		if _, err := l.w.step(b); err != nil {
 			return err
@@ -165,7 +167,7 @@ func (l *Log) catchUp(in *os.File) error {
 		at = start + next
 		return nil
 	})
-	if err != nil && !errors.Is(err, errTorn) && !errors.As(err, &fault{}) {
+	if err != nil && !errors.Is(err, segment.ErrTorn) && !errors.As(err, &fault{}) {
 		return err
 	}
 	if err != nil {
@@ -181,10 +183,10 @@ func (l *Log) catchUp(in *os.File) error {
 // be cut off.
 func (l *Log) acknowledged(in *os.File, at int64, why error) error {
 	if _, err := in.Seek(at, io.SeekStart); err != nil {
-		return unreadable(err)
+		return segment.Unreadable(err)
 	}
-	return anyLines(in, func(b []byte) error {
-		if c, ok := openLine(b, l.w.verifier); ok && c.log == l.w.header.Log {
+	return segment.AnyLines(in, func(b []byte) error {
+		if c, ok := segment.OpenLine(b, l.w.verifier); ok && c.Log == l.w.header.Log {
 			return l.corrupt(at, why)
 		}
 		return nil
@@ -192,7 +194,7 @@ func (l *Log) acknowledged(in *os.File, at int64, why error) error {
 }
 
 func (l *Log) corrupt(at int64, err error) error {
-	return secret.Errorf(secret.Corrupt, "", "%s: the line at byte %d %s\n  tacit audit verify", segmentName(l.number), at, err)
+	return secret.Errorf(secret.Corrupt, "", "%s: the line at byte %d %s\n  tacit audit verify", segment.Name(l.number), at, err)
 }
 
 // follow takes in what other processes appended since. The lock is held.
@@ -201,8 +203,8 @@ func (l *Log) follow() error {
 		if err := l.same(); err != nil {
 			return err
 		}
-		next := segmentPath(l.cfg.Dir, l.number+1)
-		if !exists(next) {
+		next := segment.Path(l.cfg.Dir, l.number+1)
+		if !disk.Exists(next) {
 			if l.w.closed || l.signer == nil {
 				return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is gone\n  tacit audit verify", next)
 			}
@@ -215,7 +217,7 @@ func (l *Log) follow() error {
 		if err != nil {
 			return err
 		}
-		if err := destroy(l.keyPath(l.number - 1)); err != nil {
+		if err := disk.Destroy(l.keyPath(l.number - 1)); err != nil {
 			return err
 		}
 	}
@@ -229,7 +231,7 @@ func (l *Log) same() error {
 	case os.IsNotExist(err):
 		return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log is gone\n  tacit audit verify", l.path())
 	case err != nil:
-		return unreadable(err)
+		return segment.Unreadable(err)
 	case !os.SameFile(info, l.stat):
 		return secret.Errorf(secret.Corrupt, "", "%s: this segment of the audit log was replaced\n  tacit audit verify", l.path())
 	case info.Size() < l.offset:
@@ -243,11 +245,11 @@ func (l *Log) same() error {
 func (l *Log) readNew() error {
 	in, err := os.Open(l.path())
 	if err != nil {
-		return unreadable(err)
+		return segment.Unreadable(err)
 	}
 	defer func() { _ = in.Close() }()
 	if _, err := in.Seek(l.offset, io.SeekStart); err != nil {
-		return unreadable(err)
+		return segment.Unreadable(err)
 	}
 	return l.catchUp(in)
 }

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -41,7 +43,7 @@ type Config struct {
 	MinFree  uint64           // bytes that stay free on the disk; 0: 64 MiB
 	LockWait time.Duration    // 0: 5 s
 
-	openFile func(path string, flag int) (file, error) // tests make files that fail
+	openFile func(path string, flag int) (disk.File, error) // tests make files that fail
 }
 
 // withDefaults fills in what is zero.
@@ -54,7 +56,7 @@ func (c Config) withDefaults() Config {
 		c.Now = time.Now
 	}
 	if c.openFile == nil {
-		c.openFile = openAppend
+		c.openFile = disk.OpenAppend
 	}
 	return c
 }
@@ -70,7 +72,7 @@ func set[T comparable](to *T, otherwise T) {
 // safe for concurrent use.
 type Log struct {
 	cfg  Config
-	lock *flock
+	lock *disk.Lock
 
 	mu      sync.Mutex
 	waiting []*request // appends that wait to be grouped
@@ -82,7 +84,7 @@ type Log struct {
 
 	// What follows belongs to whoever leads.
 	w       walker
-	f       file
+	f       disk.File
 	number  uint64 // of the segment
 	offset  int64  // behind the last checkpoint, or the header
 	lineAt  int64  // where that line begins
@@ -104,20 +106,20 @@ func Create(ctx context.Context, cfg Config) (*Log, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if err := l.lock.lock(ctx, l.cfg.LockWait); err != nil {
-		return nil, "", firstError(err, l.Close())
+	if err := l.lock.Take(ctx, l.cfg.LockWait); err != nil {
+		return nil, "", disk.First(err, l.Close())
 	}
-	defer l.lock.unlock()
+	defer l.lock.Give()
 	public, err := l.first()
 	if err != nil {
-		return nil, "", firstError(err, l.Close())
+		return nil, "", disk.First(err, l.Close())
 	}
 	return l, public, nil
 }
 
 // first makes the first segment. The lock is held.
 func (l *Log) first() (public string, err error) {
-	if err := makeDir(l.cfg.Dir); err != nil {
+	if err := disk.MakeDir(l.cfg.Dir); err != nil {
 		return "", err
 	}
 	if err := l.vacant(); err != nil {
@@ -125,14 +127,14 @@ func (l *Log) first() (public string, err error) {
 	}
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	private, public, err := newKey()
+	private, public, err := segment.NewKey()
 	if err != nil {
 		return "", err
 	}
 	if err := l.room(); err != nil {
 		return "", err
 	}
-	h := header{Segment: 1, Log: hex.EncodeToString(id[:]), Key: public, Epoch: 1, Why: whyFirst, Time: l.cfg.Now().UTC(), Edge: []string{}}
+	h := segment.Header{Segment: 1, Log: hex.EncodeToString(id[:]), Key: public, Epoch: 1, Why: segment.WhyFirst, Time: l.cfg.Now().UTC(), Edge: []string{}}
 	if err := l.begin(h, private); err != nil {
 		return "", err
 	}
@@ -146,18 +148,18 @@ func (l *Log) first() (public string, err error) {
 // vacant refuses a folder where a log is. A first header without a checkpoint
 // is none: a crash came while it was made.
 func (l *Log) vacant() error {
-	old, err := segments(l.cfg.Dir)
+	old, err := segment.List(l.cfg.Dir)
 	if err != nil || len(old) == 0 {
 		return err
 	}
-	path := segmentPath(l.cfg.Dir, 1)
+	path := segment.Path(l.cfg.Dir, 1)
 	if len(old) == 1 && old[0] == 1 {
-		signed, err := hasCheckpoint(path)
+		signed, err := segment.HasCheckpoint(path)
 		if err != nil {
 			return err
 		}
 		if !signed {
-			return remove(path)
+			return disk.Remove(path)
 		}
 	}
 	return secret.Errorf(secret.Conflict, "", "%s: a log is there already", l.cfg.Dir)
@@ -171,15 +173,15 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.lock.lock(ctx, l.cfg.LockWait); err != nil {
-		return nil, firstError(err, l.Close())
+	if err := l.lock.Take(ctx, l.cfg.LockWait); err != nil {
+		return nil, disk.First(err, l.Close())
 	}
-	defer l.lock.unlock()
+	defer l.lock.Give()
 	if err = l.load(); err == nil {
 		err = l.anchored(ctx)
 	}
 	if err != nil {
-		return nil, firstError(err, l.Close())
+		return nil, disk.First(err, l.Close())
 	}
 	l.publish()
 	return l, nil
@@ -189,7 +191,7 @@ func newLog(cfg Config) (*Log, error) {
 	l := &Log{cfg: cfg.withDefaults()}
 	l.idle = sync.NewCond(&l.mu)
 	var err error
-	l.lock, err = openLock(filepath.Join(l.cfg.KeyDir, "audit.lock"))
+	l.lock, err = disk.OpenLock(filepath.Join(l.cfg.KeyDir, "audit.lock"))
 	return l, err
 }
 
@@ -209,7 +211,7 @@ func (l *Log) Generation() uint64 {
 
 // publish tells others how far the log has come; l.mu is held, or nobody else
 // knows l yet.
-func (l *Log) publish() { l.head, l.named = headOf(&l.w.good), l.w.last.generation }
+func (l *Log) publish() { l.head, l.named = headOf(&l.w.good), l.w.last.Generation }
 
 // Close waits for appends under way and gives everything back. Later appends
 // are Unavailable.
@@ -223,26 +225,26 @@ func (l *Log) Close() error {
 	if l.unsaved > 0 {
 		l.saveCache()
 	}
-	l.lock.close()
+	l.lock.Close()
 	if l.f == nil {
 		return nil
 	}
 	f := l.f
 	l.f = nil
 	if err := f.Close(); err != nil {
-		return unavailable(l.path(), err)
+		return disk.Unavailable(l.path(), err)
 	}
 	return nil
 }
 
-func (l *Log) path() string { return segmentPath(l.cfg.Dir, l.number) }
+func (l *Log) path() string { return segment.Path(l.cfg.Dir, l.number) }
 
 // anchored compares the log with what the store remembers.
 func (l *Log) anchored(ctx context.Context) error {
 	if l.cfg.Store == nil {
 		return nil
 	}
-	if have, named := l.cfg.Store.Generation(), l.w.last.generation; have < named {
+	if have, named := l.cfg.Store.Generation(), l.w.last.Generation; have < named {
 		return secret.Errorf(secret.Corrupt, "", "the store was rolled back: it is at generation %d, and the audit log knows %d\n  if you restored it on purpose:  tacit store accept-rollback", have, named)
 	}
 	h := l.cfg.Store.LogHead()
@@ -251,10 +253,10 @@ func (l *Log) anchored(ctx context.Context) error {
 	}
 	bad := secret.Errorf(secret.Corrupt, "", "the audit log was rolled back or replaced: the store remembers %d lines of it that are not there\n  if you know why:  tacit audit adopt", h.Size)
 	switch {
-	case h.Size > l.w.good.size:
+	case h.Size > l.w.good.Size:
 		return bad
-	case h.Size == l.w.good.size:
-		if l.w.good.root() != h.Root {
+	case h.Size == l.w.good.Size:
+		if l.w.good.Root() != h.Root {
 			return bad
 		}
 		return nil
@@ -270,19 +272,19 @@ func (l *Log) anchored(ctx context.Context) error {
 // only be read.
 func (l *Log) enter(number uint64, private string, b []byte) error {
 	if err := l.w.open(b, number); err != nil {
-		return secret.Errorf(secret.Corrupt, "", "%s:1: %s", segmentName(number), err)
+		return secret.Errorf(secret.Corrupt, "", "%s:1: %s", segment.Name(number), err)
 	}
 	signer, err := note.NewSigner(private)
 	if err != nil && private != "" {
 		return secret.Errorf(secret.Corrupt, "", "the signing key of the audit log's segment %d cannot be read\n  if you know why:  tacit audit adopt", number)
 	}
-	f, err := l.cfg.openFile(segmentPath(l.cfg.Dir, number), 0)
+	f, err := l.cfg.openFile(segment.Path(l.cfg.Dir, number), 0)
 	if err != nil {
-		return unavailable(segmentPath(l.cfg.Dir, number), err)
+		return disk.Unavailable(segment.Path(l.cfg.Dir, number), err)
 	}
-	stat, err := os.Stat(segmentPath(l.cfg.Dir, number))
+	stat, err := os.Stat(segment.Path(l.cfg.Dir, number))
 	if err != nil {
-		return firstError(unavailable(segmentPath(l.cfg.Dir, number), err), f.Close())
+		return disk.First(disk.Unavailable(segment.Path(l.cfg.Dir, number), err), f.Close())
 	}
 	if l.f != nil {
 		_ = l.f.Close()
@@ -297,15 +299,15 @@ func (l *Log) keyPath(segment uint64) string {
 }
 
 // keyRecord binds a sealed key to its log, segment and public half.
-func keyRecord(h header) []byte {
+func keyRecord(h segment.Header) []byte {
 	return []byte("tacit audit signing key\x00" + h.Log + "\x00" + strconv.FormatUint(h.Segment, 10) + "\x00" + h.Key)
 }
 
 // unseal returns the private key of a segment.
-func (l *Log) unseal(h header) (string, error) {
+func (l *Log) unseal(h segment.Header) (string, error) {
 	sealed, err := os.ReadFile(l.keyPath(h.Segment))
 	if err != nil {
-		return "", secret.Errorf(secret.Corrupt, "", "the signing key of the audit log's segment %d is missing: %s\n  if you know why:  tacit audit adopt", h.Segment, cause(err))
+		return "", secret.Errorf(secret.Corrupt, "", "the signing key of the audit log's segment %d is missing: %s\n  if you know why:  tacit audit adopt", h.Segment, disk.Cause(err))
 	}
 	b, err := l.cfg.Key.Unwrap(keyRecord(h), sealed)
 	if err != nil {

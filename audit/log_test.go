@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -237,19 +239,19 @@ func TestAbuseAudit(t *testing.T) {
 		cfg := config(t)
 		l, key := create2(t, cfg)
 		add(t, l, "a", "b", "c")
-		edit(t, segmentPath(cfg.Dir, 1), func(b []byte) []byte {
+		edit(t, segment.Path(cfg.Dir, 1), func(b []byte) []byte {
 			lines := strings.SplitAfter(string(b), "\n")
 			return []byte(strings.Join(append(lines[:3:3], lines[4:]...), ""))
 		})
 		damaged(t, cfg, VerifyOptions{FirstKey: key}, "a checkpoint removed")
 	})
 	t.Run("torn-tail-leaves-recover-record", func(t *testing.T) {
-		for _, torn := range []string{"x", `{"n":3,"time"`, "\n", strings.Repeat("y", MaxLine+10)} {
+		for _, torn := range []string{"x", `{"n":3,"time"`, "\n", strings.Repeat("y", segment.MaxLine+10)} {
 			cfg := config(t)
 			l, key := create2(t, cfg)
 			add(t, l, "a")
 			_ = l.Close()
-			edit(t, segmentPath(cfg.Dir, 1), func(b []byte) []byte { return append(b, torn...) })
+			edit(t, segment.Path(cfg.Dir, 1), func(b []byte) []byte { return append(b, torn...) })
 			damaged(t, cfg, VerifyOptions{FirstKey: key}, "a torn tail")
 			l = reopen(t, cfg)
 			add(t, l, "b")
@@ -297,7 +299,7 @@ func TestAbuseAudit(t *testing.T) {
 		cfg.Store = store
 		l, _ := create2(t, cfg)
 		add(t, l, "a")
-		before, err := os.ReadFile(segmentPath(cfg.Dir, 1))
+		before, err := os.ReadFile(segment.Path(cfg.Dir, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +308,7 @@ func TestAbuseAudit(t *testing.T) {
 		add(t, l, "c")
 		_ = l.Close()
 		reopen(t, cfg)
-		edit(t, segmentPath(cfg.Dir, 1), func([]byte) []byte { return before })
+		edit(t, segment.Path(cfg.Dir, 1), func([]byte) []byte { return before })
 		if _, err := Open(t.Context(), cfg); secret.KindOf(err) != secret.Corrupt {
 			t.Errorf("a cut at a group's border opens: %v", err)
 		}
@@ -339,7 +341,7 @@ func testEachBit(t *testing.T) {
 			}
 			v := *before
 			v.begun, v.r.Damage = map[uint64]bool{}, nil
-			v.w.edge, v.w.good, v.w.before = v.w.edge.clone(), v.w.good.clone(), v.w.before.clone()
+			v.w.edge, v.w.good, v.w.before = v.w.edge.Clone(), v.w.good.Clone(), v.w.before.Clone()
 			err := v.segments([]uint64{1, 2, 3}, i, 3)
 			v.finish()
 			if err == nil && v.r.Sound() {
@@ -359,29 +361,29 @@ func testEachBit(t *testing.T) {
 
 // brokenFile fails as a disk does.
 type brokenFile struct {
-	file
+	disk.File
 	short, sync *bool
 }
 
 func (f brokenFile) Write(b []byte) (int, error) {
 	if *f.short {
-		n, _ := f.file.Write(b[:len(b)/2])
+		n, _ := f.File.Write(b[:len(b)/2])
 		return n, nil // some kernels shorten a write without an error
 	}
-	return f.file.Write(b)
+	return f.File.Write(b)
 }
 
 func (f brokenFile) Sync() error {
 	if *f.sync {
 		return syscall.EIO
 	}
-	return f.file.Sync()
+	return f.File.Sync()
 }
 
 func breaking(cfg *Config) (short, sync *bool) {
 	short, sync = new(bool), new(bool)
-	cfg.openFile = func(path string, flag int) (file, error) {
-		f, err := openAppend(path, flag)
+	cfg.openFile = func(path string, flag int) (disk.File, error) {
+		f, err := disk.OpenAppend(path, flag)
 		return brokenFile{f, short, sync}, err
 	}
 	return short, sync
@@ -414,12 +416,12 @@ func testFsyncErrorIsFinal(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	*sync = false
-	before, err := os.ReadFile(segmentPath(cfg.Dir, 1))
+	before, err := os.ReadFile(segment.Path(cfg.Dir, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	add(t, l, "b")
-	after, err := os.ReadFile(segmentPath(cfg.Dir, 1))
+	after, err := os.ReadFile(segment.Path(cfg.Dir, 1))
 	if err != nil || string(before) != string(after) {
 		t.Error("the file was written after a failed fsync")
 	}
@@ -437,20 +439,20 @@ func testRollKilled(t *testing.T) {
 	cfg := config(t)
 	l, key := create2(t, cfg)
 	add(t, l, "a")
-	private, public, err := newKey()
+	private, public, err := segment.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := l.following(whyNext, public)
+	h := l.following(segment.WhyNext, public)
 	steps := map[string]func() error{
 		"1 key": func() error {
 			sealed, err := cfg.Key.Wrap(keyRecord(h), []byte(private))
-			return errors.Join(err, writeDurable(l.keyPath(2), sealed))
+			return errors.Join(err, disk.WriteDurable(l.keyPath(2), sealed))
 		},
-		"2 torn header":  func() error { return writeDurable(segmentPath(cfg.Dir, 2), []byte(`{"n":`)) },
+		"2 torn header":  func() error { return disk.WriteDurable(segment.Path(cfg.Dir, 2), []byte(`{"n":`)) },
 		"3 header":       func() error { _, err := l.prepare(h, private); return err },
 		"4 endorsement":  func() error { return l.commitEndorsement(public) },
-		"5 old key gone": func() error { return destroy(l.keyPath(1)) },
+		"5 old key gone": func() error { return disk.Destroy(l.keyPath(1)) },
 	}
 	for _, name := range []string{"1 key", "2 torn header", "3 header", "4 endorsement", "5 old key gone"} {
 		if err := steps[name](); err != nil {

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -30,11 +31,11 @@ func ProveRecord(ctx context.Context, dir string, n uint64) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	if n >= c.size {
+	if n >= c.Size {
 		return Proof{}, secret.Errorf(secret.NotFound, "", "the log has no record %d under a checkpoint\n  tacit audit list --json shows the numbers as n", n)
 	}
 	p.N = n
-	p.Hashes, err = hashes(ctx, dir, recordRanges(span{0, c.size}, n), func(at uint64, b []byte) {
+	p.Hashes, err = hashes(ctx, dir, segment.RecordSpans(segment.Span{Hi: c.Size}, n), func(at uint64, b []byte) {
 		if at == n {
 			p.Record = string(b)
 		}
@@ -52,20 +53,20 @@ func ProveExtends(ctx context.Context, dir, older string) (Proof, error) {
 	if err != nil {
 		return Proof{}, err
 	}
-	old, ok := unverified(older)
-	if !ok || old.size == 0 {
+	old, ok := segment.Unverified(older)
+	if !ok || old.Size == 0 {
 		return Proof{}, secret.Errorf(secret.Invalid, "", "this is no checkpoint of an audit log\n  tacit audit checkpoint writes one")
 	}
-	if old.size > c.size {
-		return Proof{}, secret.Errorf(secret.Corrupt, "", "the checkpoint is at %d lines, and the log ends at %d: it was cut, or is another\n  tacit audit verify", old.size, c.size)
+	if old.Size > c.Size {
+		return Proof{}, secret.Errorf(secret.Corrupt, "", "the checkpoint is at %d lines, and the log ends at %d: it was cut, or is another\n  tacit audit verify", old.Size, c.Size)
 	}
 	p.Older = older
 	for _, e := range p.Endorsements {
-		if at, ok := unverified(e); ok && at.segment < old.segment {
+		if at, ok := segment.Unverified(e); ok && at.Segment < old.Segment {
 			p.OlderKeys++
 		}
 	}
-	p.Hashes, err = hashes(ctx, dir, treeRanges(span{0, c.size}, old.size), nil)
+	p.Hashes, err = hashes(ctx, dir, segment.TreeSpans(segment.Span{Hi: c.Size}, old.Size), nil)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -74,30 +75,30 @@ func ProveExtends(ctx context.Context, dir, older string) (Proof, error) {
 
 // proofOf collects what all proofs of a log have: its newest checkpoint and
 // the endorsements that lead there.
-func proofOf(ctx context.Context, dir string) (p Proof, c checkpoint, err error) {
-	all, err := segments(dir)
+func proofOf(ctx context.Context, dir string) (p Proof, c segment.Checkpoint, err error) {
+	all, err := segment.List(dir)
 	if err != nil {
 		return p, c, err
 	}
 	for i, n := range all {
-		h, ok := readHeader(dir, n)
-		if ok && h.Why == whyEpoch {
+		h, ok := segment.ReadHeader(dir, n)
+		if ok && h.Why == segment.WhyEpoch {
 			p.Endorsements = nil // the chain begins anew
 		}
-		signed, err := lastCheckpoint(ctx, dir, all, i)
+		signed, err := segment.LastCheckpoint(ctx, dir, all, i)
 		if err != nil {
 			return p, c, err
 		}
-		at, ok := unverified(signed)
+		at, ok := segment.Unverified(signed)
 		if !ok {
 			continue
 		}
 		c, p.Checkpoint = at, signed
-		if at.next != "" {
+		if at.Next != "" {
 			p.Endorsements = append(p.Endorsements, signed)
 		}
 	}
-	if c.size == 0 || c.size > math.MaxInt64 {
+	if c.Size == 0 || c.Size > math.MaxInt64 {
 		return p, c, secret.Errorf(secret.NotFound, "", "%s: no checkpoint is there yet", dir)
 	}
 	return p, c, nil
@@ -118,13 +119,13 @@ func (p *Proof) Check(firstKey string) error {
 		return p.fails("its checkpoint is not signed by this log")
 	}
 	if p.Older == "" {
-		return p.holds(c, checkpoint{})
+		return p.holds(c, segment.Checkpoint{})
 	}
 	if p.OlderKeys < 0 || p.OlderKeys >= len(keys) {
 		return p.fails("its endorsements do not lead to the older checkpoint")
 	}
 	old, ok := p.opens(p.Older, keys[p.OlderKeys])
-	if !ok || old.log != c.log {
+	if !ok || old.Log != c.Log {
 		return p.fails("the older checkpoint is not signed by this log")
 	}
 	return p.holds(c, old)
@@ -136,32 +137,32 @@ func (p *Proof) keys(first string) []string {
 	out := []string{first}
 	for _, e := range p.Endorsements {
 		c, ok := p.opens(e, out[len(out)-1])
-		if !ok || c.next == "" {
+		if !ok || c.Next == "" {
 			return nil
 		}
-		out = append(out, c.next)
+		out = append(out, c.Next)
 	}
 	return out
 }
 
-func (p *Proof) opens(signed, key string) (checkpoint, bool) {
+func (p *Proof) opens(signed, key string) (segment.Checkpoint, bool) {
 	v, err := note.NewVerifier(key)
 	if err != nil {
-		return checkpoint{}, false
+		return segment.Checkpoint{}, false
 	}
-	return openNote(signed, v)
+	return segment.OpenNote(signed, v)
 }
 
 // self is Check for who made the proof: the hashes alone.
 func (p *Proof) self() error {
-	c, _ := unverified(p.Checkpoint)
-	old, _ := unverified(p.Older)
+	c, _ := segment.Unverified(p.Checkpoint)
+	old, _ := segment.Unverified(p.Older)
 	return p.holds(c, old)
 }
 
 // holds checks the hashes.
-func (p *Proof) holds(c, old checkpoint) error {
-	if c.size > math.MaxInt64 || old.size > c.size || p.N > math.MaxInt64 {
+func (p *Proof) holds(c, old segment.Checkpoint) error {
+	if c.Size > math.MaxInt64 || old.Size > c.Size || p.N > math.MaxInt64 {
 		return p.fails("its sizes are wrong")
 	}
 	list := make([]tlog.Hash, len(p.Hashes))
@@ -174,9 +175,9 @@ func (p *Proof) holds(c, old checkpoint) error {
 	}
 	var err error
 	if p.Older == "" {
-		err = tlog.CheckRecord(list, int64(c.size), c.root, int64(p.N), tlog.RecordHash([]byte(p.Record)))
+		err = tlog.CheckRecord(list, int64(c.Size), c.Root, int64(p.N), tlog.RecordHash([]byte(p.Record)))
 	} else {
-		err = tlog.CheckTree(list, int64(c.size), c.root, int64(old.size), old.root) //nolint:gosec // bounded above
+		err = tlog.CheckTree(list, int64(c.Size), c.Root, int64(old.Size), old.Root) //nolint:gosec // bounded above
 	}
 	if err != nil {
 		return p.fails("the hashes do not lead to the checkpoint")
@@ -189,12 +190,12 @@ func (p *Proof) fails(why string) error {
 }
 
 // hashes reads the log once and returns the roots of subtrees.
-func hashes(ctx context.Context, dir string, of []span, each func(n uint64, b []byte)) ([]string, error) {
-	edges := make([]edge, len(of))
-	err := leaves(ctx, dir, 0, func(n uint64, b []byte) {
+func hashes(ctx context.Context, dir string, of []segment.Span, each func(n uint64, b []byte)) ([]string, error) {
+	edges := make([]segment.Edge, len(of))
+	err := segment.LeavesFrom(ctx, dir, 0, func(n uint64, b []byte) {
 		for i, s := range of {
-			if s.lo <= n && n < s.hi {
-				edges[i].add(b)
+			if s.Lo <= n && n < s.Hi {
+				edges[i].Add(b)
 			}
 		}
 		if each != nil {
@@ -203,7 +204,7 @@ func hashes(ctx context.Context, dir string, of []span, each func(n uint64, b []
 	})
 	out := make([]string, len(of))
 	for i := range edges {
-		out[i] = edges[i].root().String()
+		out[i] = edges[i].Root().String()
 	}
 	return out, err
 }

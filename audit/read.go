@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -61,9 +62,9 @@ func Read(ctx context.Context, dir string, f Filter) iter.Seq2[Record, error] {
 		return newest(ctx, dir, f)
 	}
 	return func(yield func(Record, error) bool) {
-		all, err := segments(dir)
+		all, err := segment.List(dir)
 		if err == nil && len(all) == 0 {
-			err = missing(dir, os.ErrNotExist)
+			err = segment.Missing(dir, os.ErrNotExist)
 		}
 		for i := range all {
 			if err == nil {
@@ -103,13 +104,13 @@ func newest(ctx context.Context, dir string, f Filter) iter.Seq2[Record, error] 
 var errStop = errors.New("stop")
 
 func readSegment(ctx context.Context, dir string, all []uint64, i int, each func(Record) bool) error {
-	return segmentLeaves(ctx, dir, all, i, func(n uint64, b []byte, isHeader bool) error {
+	return segment.Leaves(ctx, dir, all, i, func(n uint64, b []byte, isHeader bool) error {
 		if isHeader {
 			return nil
 		}
 		var r Record
-		if !parseLine(b, &r) || r.N != n {
-			return secret.Errorf(secret.Corrupt, "", "%s: line %d of the log is no record\n  tacit audit verify", segmentName(all[i]), n)
+		if !segment.Decode(b, &r) || r.N != n {
+			return secret.Errorf(secret.Corrupt, "", "%s: line %d of the log is no record\n  tacit audit verify", segment.Name(all[i]), n)
 		}
 		if !each(r) {
 			return errStop

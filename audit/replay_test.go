@@ -5,12 +5,15 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 )
 
 // crashFile calls back before each write, with what is about to be written,
 // and after each sync.
 type crashFile struct {
-	file
+	disk.File
 	path    string
 	written func(path string, b []byte)
 	synced  func()
@@ -18,11 +21,11 @@ type crashFile struct {
 
 func (f crashFile) Write(b []byte) (int, error) {
 	f.written(f.path, b)
-	return f.file.Write(b)
+	return f.File.Write(b)
 }
 
 func (f crashFile) Sync() error {
-	err := f.file.Sync()
+	err := f.File.Sync()
 	f.synced()
 	return err
 }
@@ -71,8 +74,8 @@ func TestCrashAtEachWrite(t *testing.T) {
 	cfg := config(t)
 	cfg.MaxBytes = 1500
 	c := &crashes{t: t}
-	cfg.openFile = func(path string, flag int) (file, error) {
-		f, err := openAppend(path, flag)
+	cfg.openFile = func(path string, flag int) (disk.File, error) {
+		f, err := disk.OpenAppend(path, flag)
 		return crashFile{f, path, func(path string, b []byte) {
 			if c.key == "" {
 				return // the log is being made
@@ -105,9 +108,9 @@ func TestTailIsNotedBeforeItIsCut(t *testing.T) {
 	l, key := create2(t, cfg)
 	add(t, l, "a")
 	_ = l.Close()
-	edit(t, segmentPath(cfg.Dir, 1), func(b []byte) []byte { return append(b, "torn"...) })
+	edit(t, segment.Path(cfg.Dir, 1), func(b []byte) []byte { return append(b, "torn"...) })
 	l = reopen(t, cfg)
-	before, err := os.ReadFile(segmentPath(cfg.Dir, 1))
+	before, err := os.ReadFile(segment.Path(cfg.Dir, 1))
 	if err != nil || string(before[len(before)-4:]) != "torn" {
 		t.Errorf("opening alone changed the log: %v", err)
 	}
@@ -119,7 +122,7 @@ func TestTailIsNotedBeforeItIsCut(t *testing.T) {
 	if r := sound(t, cfg, VerifyOptions{FirstKey: key}); len(r.Recovered) != 1 {
 		t.Errorf("recovered %v", r.Recovered)
 	}
-	if exists(l.tailPath()) {
+	if disk.Exists(l.tailPath()) {
 		t.Error("the note is still there")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -37,7 +38,7 @@ func (s *Sink) Append(ctx context.Context, rs ...Record) (uint64, error) {
 	for i := range rs {
 		rs[i].N, rs[i].Time = s.n+uint64(i), s.now().UTC()
 		rs[i].clean()
-		b, err := line(&rs[i])
+		b, err := segment.Encode(&rs[i])
 		if err != nil {
 			return 0, err
 		}

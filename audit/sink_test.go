@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -24,7 +25,7 @@ func TestSinkWritesLines(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 	for i, text := range lines {
 		var r Record
-		if !parseLine([]byte(text), &r) || r.N != uint64(i) {
+		if !segment.Decode([]byte(text), &r) || r.N != uint64(i) {
 			t.Errorf("line %d is %s", i, text)
 		}
 	}

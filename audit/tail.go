@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 )
 
 // tail is what a crash or a failed disk left behind: bytes that were never
@@ -31,9 +34,9 @@ func (t *tail) record() Record {
 func (l *Log) findTail(in *os.File) error {
 	info, err := in.Stat()
 	if err != nil {
-		return unreadable(err)
+		return segment.Unreadable(err)
 	}
-	l.w.edge = l.w.good.clone()
+	l.w.edge = l.w.good.Clone()
 	l.tails = slices.DeleteFunc(l.tails, func(t tail) bool { return t.stays })
 	if info.Size() <= l.offset {
 		return nil
@@ -63,7 +66,7 @@ func (l *Log) cut() error {
 		return err
 	}
 	if err := l.f.Truncate(l.offset); err != nil {
-		return unavailable(l.path(), err)
+		return disk.Unavailable(l.path(), err)
 	}
 	l.tails[i].stays = false
 	return nil
@@ -74,9 +77,9 @@ func (l *Log) tailPath() string { return filepath.Join(l.cfg.KeyDir, "audit.tail
 func (l *Log) noteTails() error {
 	b, err := json.Marshal(l.tails)
 	if err != nil {
-		return unavailable(l.tailPath(), err)
+		return disk.Unavailable(l.tailPath(), err)
 	}
-	return writeDurable(l.tailPath(), b)
+	return disk.WriteDurable(l.tailPath(), b)
 }
 
 // rememberTails takes up the tails that a crash kept from being recorded.
@@ -86,12 +89,12 @@ func (l *Log) rememberTails() error {
 		return nil
 	}
 	if err != nil {
-		return unreadable(err)
+		return segment.Unreadable(err)
 	}
 	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, MaxLine))
+	b, err := io.ReadAll(io.LimitReader(f, segment.MaxLine))
 	if err != nil {
-		return unreadable(err)
+		return segment.Unreadable(err)
 	}
 	if json.Unmarshal(b, &l.tails) != nil {
 		l.tails = []tail{{Why: "the note of bytes that were cut off is damaged"}}

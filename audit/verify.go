@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -43,12 +44,12 @@ func (r *Report) Sound() bool { return len(r.Damage) == 0 }
 // no key and writes nothing. Damage is in the report; an error means that the
 // log could not be read at all.
 func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
-	all, err := segments(dir)
+	all, err := segment.List(dir)
 	if err != nil {
 		return Report{}, err
 	}
 	if len(all) == 0 {
-		return Report{}, missing(dir, os.ErrNotExist)
+		return Report{}, segment.Missing(dir, os.ErrNotExist)
 	}
 	v := newVerification(ctx, dir, o)
 	if err := v.compareStart(); err != nil {
@@ -68,7 +69,7 @@ func newVerification(ctx context.Context, dir string, o VerifyOptions) *verifica
 // segments verifies all[from:to], up to the first damage.
 func (v *verification) segments(all []uint64, from, to int) error {
 	for i := from; i < to && !v.stopped; i++ {
-		if err := v.segment(all[i], follower(v.dir, all, i)); err != nil {
+		if err := v.segment(all[i], segment.Follower(v.dir, all, i)); err != nil {
 			return err
 		}
 	}
@@ -82,9 +83,9 @@ type verification struct {
 	r         Report
 	w         walker
 	begun     map[uint64]bool
-	outside   *checkpoint // kept elsewhere; found when its size is passed
-	remembers bool        // the store's head was passed
-	keys      []string    // of all segments
+	outside   *segment.Checkpoint // kept elsewhere; found when its size is passed
+	remembers bool                // the store's head was passed
+	keys      []string            // of all segments
 	stopped   bool
 	newest    string
 }
@@ -100,7 +101,7 @@ func (v *verification) compareStart() error {
 	if v.o.Checkpoint == "" {
 		return nil
 	}
-	c, ok := unverified(v.o.Checkpoint)
+	c, ok := segment.Unverified(v.o.Checkpoint)
 	if !ok {
 		return secret.Errorf(secret.Invalid, "", "this is no checkpoint of an audit log\n  tacit audit checkpoint writes one")
 	}
@@ -109,20 +110,20 @@ func (v *verification) compareStart() error {
 }
 
 func (v *verification) damage(number uint64, lineNo int, err error) {
-	v.r.Damage = append(v.r.Damage, fmt.Sprintf("%s:%d: %s", segmentName(number), lineNo, err))
+	v.r.Damage = append(v.r.Damage, fmt.Sprintf("%s:%d: %s", segment.Name(number), lineNo, err))
 }
 
 // segment verifies one file; next is the header after it, nil if there is
 // none. Whatever is wrong with it ends the verification there: nothing behind
 // it could be believed.
-func (v *verification) segment(number uint64, next *header) error {
-	in, err := os.Open(segmentPath(v.dir, number))
+func (v *verification) segment(number uint64, next *segment.Header) error {
+	in, err := os.Open(segment.Path(v.dir, number))
 	if err != nil {
-		return missing(v.dir, err)
+		return segment.Missing(v.dir, err)
 	}
 	defer func() { _ = in.Close() }()
 	at, end := 0, int64(0)
-	err = lines(in, func(b []byte, next2 int64) error {
+	err = segment.Lines(in, func(b []byte, next2 int64) error {
 		if err := v.ctx.Err(); err != nil {
 			return &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: err}
 		}
@@ -130,7 +131,7 @@ func (v *verification) segment(number uint64, next *header) error {
 		if err := v.any(b, number, at); err != nil {
 			return err
 		}
-		if next != nil && next.Why == whyFsync && v.w.edge.size == next.N && v.w.good.size == next.N {
+		if next != nil && next.Why == segment.WhyFsync && v.w.edge.Size == next.N && v.w.good.Size == next.N {
 			end = next2
 			return errStop // what follows was not made durable
 		}
@@ -138,7 +139,7 @@ func (v *verification) segment(number uint64, next *header) error {
 	})
 	if errors.Is(err, errStop) {
 		err = left(in, end, next)
-	} else if err == nil || errors.Is(err, errTorn) {
+	} else if err == nil || errors.Is(err, segment.ErrTorn) {
 		at, err = v.ended(at, err != nil)
 	}
 	switch {
@@ -163,7 +164,7 @@ func (v *verification) any(b []byte, number uint64, at int) error {
 // left compares what stands behind the last checkpoint of a file that could
 // not be made durable with what the next header says about it. The disk may
 // have kept less.
-func left(in *os.File, end int64, next *header) error {
+func left(in *os.File, end int64, next *segment.Header) error {
 	t, err := sumBehind(in, end)
 	if err != nil {
 		return err
@@ -182,7 +183,7 @@ func (v *verification) ended(at int, torn bool) (int, error) {
 		return 1, faulty("is empty, or no line")
 	case torn && v.w.closed:
 		return at + 1, faulty("stands behind the segment's last checkpoint")
-	case torn, v.w.edge.size != v.w.good.size:
+	case torn, v.w.edge.Size != v.w.good.Size:
 		if torn {
 			at++
 		}
@@ -204,8 +205,8 @@ func (v *verification) head(b []byte, number uint64) error {
 		if v.o.FirstKey != "" && v.o.FirstKey != h.Key && !v.laterEpochHas() {
 			return faulty("is signed by another first key than the one given: this is not that log")
 		}
-	case h.Why == whyEpoch:
-		v.r.Epochs = append(v.r.Epochs, fmt.Sprintf("%s: the log begins anew here, under the first key %s", segmentName(number), h.Key))
+	case h.Why == segment.WhyEpoch:
+		v.r.Epochs = append(v.r.Epochs, fmt.Sprintf("%s: the log begins anew here, under the first key %s", segment.Name(number), h.Key))
 	}
 	v.keys = append(v.keys, h.Key)
 	return v.passed()
@@ -213,13 +214,13 @@ func (v *verification) head(b []byte, number uint64) error {
 
 // laterEpochHas reports whether the key given is the first one of an epoch.
 func (v *verification) laterEpochHas() bool {
-	all, err := segments(v.dir)
+	all, err := segment.List(v.dir)
 	if err != nil {
 		return false
 	}
 	for _, n := range all {
-		h, ok := readHeader(v.dir, n)
-		if ok && h.Why == whyEpoch && h.Key == v.o.FirstKey {
+		h, ok := segment.ReadHeader(v.dir, n)
+		if ok && h.Why == segment.WhyEpoch && h.Key == v.o.FirstKey {
 			return true
 		}
 	}
@@ -232,7 +233,7 @@ func (v *verification) line(b []byte) error {
 		return err
 	}
 	if r == nil {
-		v.newest = noteOf(b)
+		v.newest = segment.NoteOf(b)
 		return v.compareCheckpoint()
 	}
 	v.r.Records++
@@ -259,11 +260,11 @@ func (v *verification) line(b []byte) error {
 // size.
 func (v *verification) passed() error {
 	h := v.o.Head
-	if h == nil || h.Size != v.w.edge.size {
+	if h == nil || h.Size != v.w.edge.Size {
 		return nil
 	}
 	v.remembers = true
-	if v.w.edge.root() != h.Root {
+	if v.w.edge.Root() != h.Root {
 		return faulty("is not what the store remembers: the log was replaced")
 	}
 	return nil
@@ -273,10 +274,10 @@ func (v *verification) passed() error {
 // has its size.
 func (v *verification) compareCheckpoint() error {
 	c := v.outside
-	if c == nil || c.size != v.w.last.size {
+	if c == nil || c.Size != v.w.last.Size {
 		return nil
 	}
-	if c.root != v.w.last.root || c.log != v.w.last.log || !v.signed() {
+	if c.Root != v.w.last.Root || c.Log != v.w.last.Log || !v.signed() {
 		return faulty("differs from the checkpoint kept elsewhere")
 	}
 	v.outside = nil
@@ -290,7 +291,7 @@ func (v *verification) signed() bool {
 		if err != nil {
 			continue
 		}
-		if _, ok := openNote(v.o.Checkpoint, verifier); ok {
+		if _, ok := segment.OpenNote(v.o.Checkpoint, verifier); ok {
 			return true
 		}
 	}
@@ -298,18 +299,18 @@ func (v *verification) signed() bool {
 }
 
 func (v *verification) finish() {
-	v.r.Size = v.w.good.size
+	v.r.Size = v.w.good.Size
 	v.r.Checkpoint = v.newest
 	v.r.Open = slices.Sorted(maps.Keys(v.begun))
 	if v.stopped {
 		return
 	}
-	end := fmt.Sprintf("%s: ", segmentName(v.w.header.Segment))
+	end := fmt.Sprintf("%s: ", segment.Name(v.w.header.Segment))
 	if v.w.closed {
 		v.r.Damage = append(v.r.Damage, end+"the segments after this one are missing")
 	}
 	if v.outside != nil {
-		v.r.Damage = append(v.r.Damage, fmt.Sprintf("%sthe checkpoint kept elsewhere is at %d lines, and is not in this log", end, v.outside.size))
+		v.r.Damage = append(v.r.Damage, fmt.Sprintf("%sthe checkpoint kept elsewhere is at %d lines, and is not in this log", end, v.outside.Size))
 	}
 	if h := v.o.Head; h != nil && h.Size > 0 && !v.remembers {
 		v.r.Damage = append(v.r.Damage, fmt.Sprintf("%sthe store remembers %d lines, and they are not all here", end, h.Size))

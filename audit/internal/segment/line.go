@@ -1,4 +1,4 @@
-package audit
+package segment
 
 import (
 	"bufio"
@@ -13,9 +13,9 @@ import (
 // MaxLine bounds a line of a segment: a record with all its texts escaped.
 const MaxLine = 128 << 10
 
-// line encodes a record, or a header, as the log keeps it: fixed order of
+// Encode encodes a record, or a header, as the log keeps it: fixed order of
 // keys, no escaping for HTML, no newline.
-func line(v any) ([]byte, error) {
+func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -25,24 +25,24 @@ func line(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// parseLine decodes a line and demands that it is, byte for byte, what line
+// Decode decodes a line and demands that it is, byte for byte, what Encode
 // would write: so no flipped bit goes unnoticed.
-func parseLine(b []byte, v any) bool {
+func Decode(b []byte, v any) bool {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if d.Decode(v) != nil {
 		return false
 	}
-	again, err := line(v)
+	again, err := Encode(v)
 	return err == nil && bytes.Equal(again, b)
 }
 
-// errTorn says that a segment ends in the middle of a line.
-var errTorn = errors.New("torn line")
+// ErrTorn says that a segment ends in the middle of a line.
+var ErrTorn = errors.New("torn line")
 
-// lines calls f with each line of r, without its newline, and where the next
-// one begins. A last line without newline is errTorn; so is one too long.
-func lines(r io.Reader, f func(b []byte, next int64) error) error {
+// Lines calls f with each line of r, without its newline, and where the next
+// one begins. A last line without newline is ErrTorn; so is one too long.
+func Lines(r io.Reader, f func(b []byte, next int64) error) error {
 	in := bufio.NewReaderSize(r, MaxLine)
 	var at int64
 	for {
@@ -51,9 +51,9 @@ func lines(r io.Reader, f func(b []byte, next int64) error) error {
 		case errors.Is(err, io.EOF) && len(b) == 0:
 			return nil
 		case errors.Is(err, io.EOF), errors.Is(err, bufio.ErrBufferFull):
-			return errTorn
+			return ErrTorn
 		case err != nil:
-			return unreadable(err)
+			return Unreadable(err)
 		}
 		at += int64(len(b))
 		if err := f(b[:len(b)-1], at); err != nil {
@@ -62,9 +62,9 @@ func lines(r io.Reader, f func(b []byte, next int64) error) error {
 	}
 }
 
-// anyLines is lines for what may be anything: it passes over what is too long,
+// AnyLines is Lines for what may be anything: it passes over what is too long,
 // or has no end.
-func anyLines(r io.Reader, f func(b []byte) error) error {
+func AnyLines(r io.Reader, f func(b []byte) error) error {
 	in := bufio.NewReaderSize(r, MaxLine)
 	long := false
 	for {
@@ -76,7 +76,7 @@ func anyLines(r io.Reader, f func(b []byte) error) error {
 			long = true
 			continue
 		case err != nil:
-			return unreadable(err)
+			return Unreadable(err)
 		}
 		if !long {
 			if err := f(b[:len(b)-1]); err != nil {

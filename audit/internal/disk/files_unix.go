@@ -1,6 +1,6 @@
 //go:build unix
 
-package audit
+package disk
 
 import (
 	"context"
@@ -15,37 +15,40 @@ import (
 func syncDir(path string) error {
 	d, err := os.Open(path) //nolint:gosec // a folder of the user's own
 	if err != nil {
-		return unavailable(path, err)
+		return Unavailable(path, err)
 	}
 	defer func() { _ = d.Close() }()
 	if err := d.Sync(); err != nil {
-		return unavailable(path, err)
+		return Unavailable(path, err)
 	}
 	return nil
 }
 
-// freeBytes returns how much an ordinary user may still write.
-func freeBytes(dir string) (uint64, error) {
+// Free returns how much an ordinary user may still write.
+func Free(dir string) (uint64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, unavailable(dir, err)
+		return 0, Unavailable(dir, err)
 	}
 	return uint64(st.Bavail) * uint64(st.Bsize), nil //nolint:gosec,unconvert // the types differ between systems; never negative
 }
 
-// flock holds the lock file until unlock is called. The lock belongs to the
+// A Lock holds the lock file until unlock is called. The lock belongs to the
 // open file, so the kernel gives it back when a process dies.
-type flock struct{ f *os.File }
+type Lock struct{ f *os.File }
 
-func openLock(path string) (*flock, error) {
+// OpenLock opens a lock file, and makes it if it is missing.
+func OpenLock(path string) (*Lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600) //nolint:gosec // a folder of the user's own
 	if err != nil {
-		return nil, unavailable(path, err)
+		return nil, Unavailable(path, err)
 	}
-	return &flock{f}, nil
+	return &Lock{f}, nil
 }
 
-func (l *flock) lock(ctx context.Context, wait time.Duration) error {
+// Take waits for the lock, at most so long, and holds it until Give. An error is
+// of kind [secret.Unavailable].
+func (l *Lock) Take(ctx context.Context, wait time.Duration) error {
 	deadline := time.Now().Add(wait)
 	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
 		err := unix.Flock(int(l.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -53,7 +56,7 @@ func (l *flock) lock(ctx context.Context, wait time.Duration) error {
 		case err == nil:
 			return nil
 		case err != unix.EWOULDBLOCK && err != unix.EINTR:
-			return unavailable(l.f.Name(), err)
+			return Unavailable(l.f.Name(), err)
 		case time.Now().After(deadline):
 			return secret.Errorf(secret.Unavailable, "", "another process holds the audit log's lock for more than %s\n  is one of them stopped:  ps -o pid,stat,cmd", wait)
 		}
@@ -65,6 +68,8 @@ func (l *flock) lock(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-func (l *flock) unlock() { _ = unix.Flock(int(l.f.Fd()), unix.LOCK_UN) }
+// Give gives the lock back.
+func (l *Lock) Give() { _ = unix.Flock(int(l.f.Fd()), unix.LOCK_UN) }
 
-func (l *flock) close() { _ = l.f.Close() }
+// Close gives everything back.
+func (l *Lock) Close() { _ = l.f.Close() }

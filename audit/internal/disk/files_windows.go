@@ -1,4 +1,4 @@
-package audit
+package disk
 
 import (
 	"context"
@@ -12,29 +12,34 @@ import (
 
 func syncDir(string) error { return nil } // NTFS journals its folders
 
-func freeBytes(dir string) (uint64, error) {
+// Free returns how much an ordinary user may still write.
+func Free(dir string) (uint64, error) {
 	var free uint64
 	p, err := windows.UTF16PtrFromString(dir)
 	if err == nil {
 		err = windows.GetDiskFreeSpaceEx(p, &free, nil, nil)
 	}
 	if err != nil {
-		return 0, unavailable(dir, err)
+		return 0, Unavailable(dir, err)
 	}
 	return free, nil
 }
 
-type flock struct{ f *os.File }
+// A Lock is held by one process at a time, and given back when it dies.
+type Lock struct{ f *os.File }
 
-func openLock(path string) (*flock, error) {
+// OpenLock opens a lock file, and makes it if it is missing.
+func OpenLock(path string) (*Lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a folder of the user's own
 	if err != nil {
-		return nil, unavailable(path, err)
+		return nil, Unavailable(path, err)
 	}
-	return &flock{f}, nil
+	return &Lock{f}, nil
 }
 
-func (l *flock) lock(ctx context.Context, wait time.Duration) error {
+// Take waits for the lock, at most so long, and holds it until Give. An error is
+// of kind [secret.Unavailable].
+func (l *Lock) Take(ctx context.Context, wait time.Duration) error {
 	deadline := time.Now().Add(wait)
 	for {
 		err := windows.LockFileEx(windows.Handle(l.f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
@@ -52,8 +57,10 @@ func (l *flock) lock(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-func (l *flock) unlock() {
+// Give gives the lock back.
+func (l *Lock) Give() {
 	_ = windows.UnlockFileEx(windows.Handle(l.f.Fd()), 0, 1, 0, &windows.Overlapped{})
 }
 
-func (l *flock) close() { _ = l.f.Close() }
+// Close gives everything back.
+func (l *Lock) Close() { _ = l.f.Close() }
