@@ -246,9 +246,19 @@ func TestPathPatterns(t *testing.T) {
 func TestParseRefusals(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"syntax", "permit (principal,", "policy.cedar"},
-		{"action", "\npermit (principal, action == Action::\"steal\", resource);", `policy.cedar:2: no action "steal" is known; there are: get, use`},
+		{"action", "\npermit (principal, action == Action::\"steal\", resource);", `policy.cedar:2:30: no action "steal" is known; there are: get, use`},
 		{"type", "permit (principal == Robot::\"x\", action, resource);", "policy.cedar:1"},
-		{"attribute", "permit (principal, action, resource) when { context.hots == \"x\" };", "hots"},
+		{"attribute", "permit (principal, action, resource) when { context.hots == \"x\" };", "policy.cedar:1:52: the context has no attribute hots; did you mean host?"},
+		{"several", "permit (principal, action == Action::\"gett\", resource);\nforbid (principal is Agnet, action, resource);", "did you mean get?; there are: get, use, put, delete, undelete, destroy, list, rotate, grant, verify, issue, renew, revoke\n  policy.cedar:2:22: no type Agnet is known; did you mean Agent?"},
+		{"no environment", "forbid (principal, action, resource == Secret::\"claude/api\");", "policy.cedar:1:49: Secret::\"claude/api\" names no environment"},
+		{"folder with a slash", "forbid (principal, action, resource in Folder::\"dev:claude/\");", "can be no name"},
+		{"not in form C", "forbid (principal, action, resource) when { resource == Secret::\"dev:e\u0301\" };", "form C"},
+		{"upper-case host", "forbid (principal, action, resource) when { context.host == \"Evil.example\" };", "write \"evil.example\""},
+		{"chain", "permit (principal, action, resource) when { context has a" + strings.Repeat(".a", 100_000) + " };", "in a row"},
+		{"signs", "permit (principal, action, resource) when { " + strings.Repeat("! ", 100_000) + "true };", "in a row"},
+		{"long policy", "permit (principal, action, resource) when { true" + strings.Repeat(" && true", 10_000) + " };", "at most 65536 bytes"},
+		{"many policies", strings.Repeat("permit (principal, action, resource);\n", 10_001), "policy.cedar:10001:37: a text has at most 10000 policies"},
+		{"long text", strings.Repeat("// x\n", 1<<18), "at most 1048576 bytes"},
 		{"attribute type", "permit (principal, action, resource) when { context.host == 3 };", "policy.cedar:1"},
 		{"nesting", "permit (principal, action, resource) when { " + strings.Repeat("(", 100) + "true" + strings.Repeat(")", 100) + " };", "nested"},
 	}

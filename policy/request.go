@@ -16,7 +16,7 @@ type Request struct {
 	Verb               secret.Verb
 	Env                string
 	Name               secret.Name // empty: the environment itself
-	Host, Method, Path string      // of the outgoing request, for use
+	Host, Method, Path string      // of the outgoing request, for use; Host without port, Path already without "..", "." and needless percent codes
 	Time               time.Time
 	Approved           bool // a person approved this very request
 }
@@ -130,8 +130,8 @@ func cedarRequest(r Request, principal types.EntityUID) cedar.Request {
 		Action:    actionOf(r.Verb),
 		Resource:  resourceOf(r.Env, r.Name),
 		Context: types.NewRecord(types.RecordMap{
-			"host":     types.String(strings.ToLower(r.Host)),
-			"method":   types.String(r.Method),
+			"host":     types.String(hostOf(r.Host)),
+			"method":   types.String(upper(r.Method)),
 			"path":     types.String(r.Path),
 			"time":     types.NewDatetime(r.Time),
 			"approved": types.Boolean(r.Approved),
@@ -141,4 +141,27 @@ func cedarRequest(r Request, principal types.EntityUID) cedar.Request {
 			"agent":    types.String(r.Caller.Agent),
 		}),
 	}
+}
+
+// hostOf writes a host in the one form that is compared: ASCII letters in lower
+// case, no dot at the end. Other letters stay: folding them would make "K", the
+// sign for Kelvin, a "k".
+func hostOf(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, strings.TrimSuffix(s, "."))
+}
+
+// upper writes a method as it is compared, so that no forbid of DELETE lets a
+// "delete" pass.
+func upper(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r + 'A' - 'a'
+		}
+		return r
+	}, s)
 }
