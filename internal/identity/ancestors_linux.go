@@ -33,6 +33,12 @@ func Self() (Process, bool) {
 	return p, ok
 }
 
+// running returns the process that has a number now.
+func running(pid int) (Process, bool) {
+	p, _, ok := stat(pid)
+	return p, ok
+}
+
 // stat reads number, parent and start time. The name of the program stands in
 // brackets and may hold anything, so fields are counted from the last one.
 func stat(pid int) (p Process, parent int, ok bool) {

@@ -9,7 +9,9 @@
 package identity
 
 import (
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -51,22 +53,41 @@ type Session struct {
 	ID        string
 }
 
-// Local returns the caller of a command.
+// Local returns the caller of a command. An ancestor that is a live session
+// says more than a variable, which what runs in the session may set: a
+// variable can name the session and its sub-agent, but no other agent. A
+// variable that is empty is no mark.
 func Local(in Inputs) secret.Caller {
-	if text := in.Env(VarSession); text != "" {
-		return ParseSession(text)
+	env := in.Env
+	if env == nil {
+		env = func(string) string { return "" }
 	}
-	if in.Env(VarClaude) != "" || in.Env(VarClaudeChild) != "" {
-		c := secret.Caller{Principal: claudeCode, How: secret.ByMark}
-		if id := in.Env(VarClaudeSession); isID(id) {
-			c.Session = id
-		}
-		return c
-	}
+	marked, isMarked := fromEnv(env)
 	if s, ok := in.session(); ok {
+		if isMarked && marked.Principal == s.Principal && marked.Session == s.ID {
+			return marked
+		}
 		return secret.Caller{Principal: s.Principal, How: secret.ByMark, Session: s.ID}
 	}
+	if isMarked {
+		return marked
+	}
 	return secret.Caller{Principal: secret.Principal(secret.User + ":" + in.Login), How: secret.ByUID}
+}
+
+// fromEnv returns the agent that the environment marks, if it does.
+func fromEnv(env func(string) string) (secret.Caller, bool) {
+	if text := env(VarSession); text != "" {
+		return ParseSession(text), true
+	}
+	if env(VarClaude) == "" && env(VarClaudeChild) == "" {
+		return secret.Caller{}, false
+	}
+	c := secret.Caller{Principal: claudeCode, How: secret.ByMark}
+	if id := env(VarClaudeSession); isID(id) {
+		c.Session = id
+	}
+	return c, true
 }
 
 // session returns the live session among the ancestors, if there is one.
@@ -79,6 +100,9 @@ func (in *Inputs) session() (Session, bool) {
 			if s.Process == p {
 				if _, _, ok := s.Principal.Split(); !ok || !s.Principal.IsAgent() {
 					s.Principal = unknown
+				}
+				if !isID(s.ID) {
+					s.ID = ""
 				}
 				return s, true
 			}
@@ -119,11 +143,27 @@ func isID(s string) bool {
 	return s != "" && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' })
 }
 
+// Login returns the name that the system's accounts have for a user, or the
+// number as text where they have none. Variables such as USER are never asked:
+// os/user.Current would fall back on them.
+func Login(uid int) string {
+	number := strconv.Itoa(uid)
+	u, err := user.LookupId(number)
+	if err != nil {
+		return number
+	}
+	if _, _, ok := secret.Principal(secret.User + ":" + u.Username).Split(); !ok {
+		return number
+	}
+	return u.Username
+}
+
 // KnownAgent tells whether a program is an agent that people run, by the name
-// of its file, and as which principal's name it is known.
+// of its file, and as which principal's name it is known. One that is started
+// through another program (env, npx, a shell) is not seen.
 func KnownAgent(argv0 string) (name string, ok bool) {
-	switch base := strings.TrimSuffix(filepath.Base(argv0), ".exe"); base {
-	case "claude":
+	switch base := strings.TrimSuffix(strings.ToLower(filepath.Base(argv0)), ".exe"); base {
+	case "claude", "claude-code":
 		return "claude-code", true
 	case "codex", "gemini", "aider", "goose", "amp", "opencode", "cursor-agent", "copilot":
 		return base, true
