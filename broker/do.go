@@ -225,7 +225,9 @@ func within[T any](q *call, f func(ctx context.Context, b secret.Backend) (T, er
 		lock.Lock()
 		defer lock.Unlock()
 	}
-	out, err = f(ctx, back)
+	if err = ctx.Err(); err == nil {
+		out, err = f(ctx, back)
+	}
 	return out, q.env.outside(err, q.name)
 }
 

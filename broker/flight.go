@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -45,20 +46,28 @@ func (f *flights) get(ctx context.Context, n secret.Name, at secret.At, fetch fu
 	case <-x.done:
 		return x.v, x.err
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			f.drop(n, at, x) // slow: who comes now begins anew, with all the time there is
+		}
 		return secret.Version{}, ctx.Err() // outside gives it words
 	}
 }
 
 func (f *flights) land(n secret.Name, at secret.At, x *flight) {
+	f.drop(n, at, x)
+	close(x.done)
+}
+
+// drop lets nobody join a flight any more.
+func (f *flights) drop(n secret.Name, at secret.At, x *flight) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.now[n][at] == x {
 		delete(f.now[n], at)
 		if len(f.now[n]) == 0 {
 			delete(f.now, n)
 		}
 	}
-	f.mu.Unlock()
-	close(x.done)
 }
 
 func (f *flights) forget(n secret.Name) {
