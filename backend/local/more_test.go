@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tacit-secrets/tacit/backend/local"
 	"github.com/tacit-secrets/tacit/internal/seal"
@@ -16,12 +17,17 @@ import (
 
 func inMemory(t testing.TB) *local.Store {
 	t.Helper()
+	s, err := inMemoryAt(t, nil)
+	noError(t, err)
+	return s
+}
+
+func inMemoryAt(t testing.TB, now func() time.Time) (*local.Store, error) {
+	t.Helper()
 	db, err := state.Memory(t.Context(), nil)
 	noError(t, err)
 	t.Cleanup(func() { noError(t, db.Close()) })
-	s, err := local.New(db, nil)
-	noError(t, err)
-	return s
+	return local.New(db, &local.Options{Now: now})
 }
 
 func TestCapabilities(t *testing.T) {

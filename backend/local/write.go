@@ -230,10 +230,11 @@ func (s *Store) Undelete(ctx context.Context, name secret.Name) (secret.Meta, er
 	return s.change(ctx, name, func(w *work, h *head.Head) (*head.Head, error) { return h.Undelete(w.now, name) })
 }
 
-// Destroy removes a secret, its values and their keys, from the file too.
+// Destroy removes a secret, its values and their keys, from the file too, and
+// one that is to be purged as well.
 func (s *Store) Destroy(ctx context.Context, name secret.Name) error {
 	return s.update(ctx, name, func(w *work) error {
-		h, err := s.head(w.tx, name)
+		h, err := s.stored(w.tx, name)
 		if err != nil {
 			return err
 		}
