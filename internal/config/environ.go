@@ -4,8 +4,8 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strconv"
 
+	"github.com/tacit-secrets/tacit/internal/identity"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -37,12 +37,14 @@ func OS() (System, error) {
 	u, err := user.Current()
 	switch {
 	case err == nil:
-		// The login name comes from the system's accounts, never from $USER.
 		s.Login, s.Home = u.Username, u.HomeDir
-	case s.UID >= 0:
-		s.Login = strconv.Itoa(s.UID)
-	default:
+	case s.UID < 0:
 		return s, secret.Errorf(secret.Unavailable, "", "the user of this process cannot be found: %s", err)
+	}
+	if s.UID >= 0 {
+		// The login name comes from the system's accounts, never from $USER,
+		// which user.Current falls back on.
+		s.Login = identity.Login(s.UID)
 	}
 	return s.withFolders(), nil
 }
