@@ -229,12 +229,9 @@ func Grants(text []byte) ([]Stated, error) {
 			continue
 		}
 		g.Position = place(src.file, p)
-		marshalled := p.MarshalCedar()
-		if _, when, ok := bytes.Cut(marshalled, []byte("\n)")); ok {
-			g.Condition = strings.Join(strings.Fields(strings.TrimSuffix(string(when), ";")), " ")
-		}
+		g.Condition = condition(p)
 		from := p.Position().Offset
-		out = append(out, Stated{g, marshalled, from, endOf(text, from)})
+		out = append(out, Stated{g, p.MarshalCedar(), from, endOf(text, from)})
 	}
 	return out, nil
 }

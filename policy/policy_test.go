@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -277,12 +278,55 @@ func TestExplainTellsWhatWasConsidered(t *testing.T) {
 	if d.Allowed || len(d.Considered) == 0 {
 		t.Fatalf("%+v", d)
 	}
-	found := false
-	for _, c := range d.Considered {
-		found = found || c == Considered{"policy.cedar:2", "permits use, not get"}
-	}
-	if !found {
+	want := []Considered{{"policy.cedar:2", "permits use, not get"}, {"policy.cedar:5", "forbids destroy, not get"}}
+	if !slices.Equal(d.Considered, want) {
 		t.Errorf("%+v", d.Considered)
+	}
+	r := request("agent:claude-code", secret.Use, "dev:claude/api")
+	r.Host = "evil.example"
+	d = set(t, grants).Explain(r)
+	want[0].Text, want[1].Text = `permits use, but not so: when { context.host == "api.anthropic.com" }`, "forbids destroy, not use"
+	if !slices.Equal(d.Considered, want) {
+		t.Errorf("%+v", d.Considered)
+	}
+	several := `permit (principal is Agent, action, resource) when { context.method == "GET" && context.path like "/v1/*" && !context.approved };` + "\n" +
+		`forbid (principal == Agent::"other", action, resource);` + "\n" + `permit (principal, action, resource) unless { context.method == "GET" };`
+	r.Method, r.Path = "get", "/v2"
+	d = set(t, several).Explain(r)
+	want = []Considered{{"policy.cedar:1", `permits everything, but not so: when { context.path like "/v1/*" }`}, {"policy.cedar:3", `permits everything, but not so: unless { context.method == "GET" }`}}
+	if !slices.Equal(d.Considered, want) {
+		t.Errorf("%+v", d.Considered)
+	}
+}
+
+func TestDecideNamesTheFirstPolicy(t *testing.T) {
+	s := set(t, strings.Repeat("permit (principal is App, action, resource);\n", 12))
+	r := request("app:x", secret.Get, "dev:a")
+	for range 20 {
+		if d := s.Decide(r); d.Policy != "policy.cedar:1" {
+			t.Fatalf("%+v", d)
+		}
+	}
+	for _, name := range []secret.Name{"a//b", "../a", "a\x00", "e\u0301"} {
+		r.Name = name
+		if s.Decide(r).Allowed {
+			t.Errorf("%q is allowed", name)
+		}
+	}
+}
+
+func TestHostsAndMethodsHaveOneForm(t *testing.T) {
+	s := set(t, `permit (principal, action, resource) when { context.host == "k.example" };`+"\n"+`forbid (principal, action, resource) when { context.method == "DELETE" };`)
+	for host, want := range map[string]bool{"k.example": true, "K.EXAMPLE.": true, "\u212a.example": false, "k.example:443": false, "": false} {
+		r := request("agent:a", secret.Use, "dev:a")
+		r.Host = host
+		if got := s.Decide(r).Allowed; got != want {
+			t.Errorf("%q: %t", host, got)
+		}
+		r.Method = "Delete"
+		if s.Decide(r).Allowed {
+			t.Errorf("%q: a forbidden method in other letters is allowed", host)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
@@ -40,6 +39,7 @@ type rule struct {
 	id     cedar.PolicyID // "policy.cedar:3", made unique
 	policy *cedar.Policy
 	scope  *ast.Policy
+	order  int // among all policies
 }
 
 // New makes a Set.
@@ -53,7 +53,7 @@ func New(cfg Config) (*Set, error) {
 	seen := map[cedar.PolicyID]bool{}
 	for _, src := range cfg.Sources {
 		for _, p := range src.policies {
-			r := rule{cedar.PolicyID(place(src.file, p)), p, (*ast.Policy)(p.AST())}
+			r := rule{cedar.PolicyID(place(src.file, p)), p, (*ast.Policy)(p.AST()), len(seen)}
 			for n := 2; seen[r.id]; n++ { // several on one line
 				r.id = cedar.PolicyID(fmt.Sprintf("%s.%d", place(src.file, p), n))
 			}
@@ -90,6 +90,8 @@ func (s *Set) decide(r Request, choose func(cedar.Request) rules) Decision {
 		return Decision{Reason: "no such verb"}
 	case secret.CheckEnv(r.Env) != nil:
 		return Decision{Reason: "no such environment"}
+	case r.Name != "" && r.Name.Check() != nil:
+		return Decision{Reason: "no such name"}
 	}
 	if r.Caller.Principal.IsAgent() && r.Verb.Changes() && !r.Approved && slices.Contains(s.protected, r.Env) {
 		return Decision{Policy: Protected, Reason: r.Env + " is protected, and no one approved it"}
@@ -99,11 +101,14 @@ func (s *Set) decide(r Request, choose func(cedar.Request) rules) Decision {
 	answer, why := cedar.Authorize(chosen, tree{}, req)
 	switch {
 	case len(why.Errors) > 0:
-		return Decision{Policy: string(why.Errors[0].PolicyID), Reason: "policy error in " + string(why.Errors[0].PolicyID)}
+		id := firstError(chosen, why.Errors)
+		return Decision{Policy: id, Reason: "policy error in " + id}
 	case answer == cedar.Allow:
-		return Decision{Allowed: true, Policy: firstID(why.Reasons), Reason: "permitted by " + firstID(why.Reasons)}
+		id := firstID(chosen, why.Reasons)
+		return Decision{Allowed: true, Policy: id, Reason: "permitted by " + id}
 	case len(why.Reasons) > 0:
-		return Decision{Policy: firstID(why.Reasons), Reason: "forbidden by " + firstID(why.Reasons)}
+		id := firstID(chosen, why.Reasons)
+		return Decision{Policy: id, Reason: "forbidden by " + id}
 	case s.owner != "" && r.Caller.Principal == s.owner:
 		return Decision{Allowed: true, Policy: Owner, Reason: "the store's own user"}
 	case r.Caller.Principal.IsAgent():
@@ -113,13 +118,24 @@ func (s *Set) decide(r Request, choose func(cedar.Request) rules) Decision {
 	}
 }
 
-func firstID(all []cedar.DiagnosticReason) string {
-	var ids []string
-	for _, r := range all {
-		ids = append(ids, string(r.PolicyID))
+// firstID names the first of the policies in the order of their texts.
+func firstID(chosen rules, all []cedar.DiagnosticReason) string {
+	best := -1
+	for i, r := range chosen {
+		if (best < 0 || r.order < chosen[best].order) && slices.ContainsFunc(all, func(d cedar.DiagnosticReason) bool { return d.PolicyID == r.id }) {
+			best = i
+		}
 	}
-	slices.Sort(ids)
-	return ids[0]
+	return string(chosen[best].id)
+}
+
+// firstError is firstID of the policies that failed.
+func firstError(chosen rules, all []cedar.DiagnosticError) string {
+	var failed []cedar.DiagnosticReason
+	for _, e := range all {
+		failed = append(failed, cedar.DiagnosticReason{PolicyID: e.PolicyID})
+	}
+	return firstID(chosen, failed)
 }
 
 // rules is what Cedar is asked to look at.
@@ -179,82 +195,6 @@ func resourceMatches(scope ast.IsResourceScopeNode, resource types.EntityUID) bo
 	default:
 		return true
 	}
-}
-
-// Explain decides a request and tells which policies were about its principal.
-func (s *Set) Explain(r Request) Decision {
-	d := s.Decide(r)
-	principal, ok := principalOf(r.Caller.Principal)
-	if !ok {
-		return d
-	}
-	req := cedarRequest(r, principal)
-	about := slices.Concat(s.forbids, s.permits[principal], s.general)
-	for _, p := range about {
-		if len(d.Considered) == 100 {
-			break
-		}
-		d.Considered = append(d.Considered, Considered{string(p.id), p.words(req)})
-	}
-	return d
-}
-
-// words says what a rule does about a request, or why it does nothing.
-func (r rule) words(req cedar.Request) string {
-	verb := "permits"
-	if r.policy.Effect() == cedar.Forbid {
-		verb = "forbids"
-	}
-	what := verb + " " + actionWords(r.scope.Action)
-	switch {
-	case !actionMatches(r.scope.Action, req.Action):
-		return what + ", not " + string(req.Action.ID)
-	case !resourceMatches(r.scope.Resource, req.Resource):
-		return what + " elsewhere: " + resourceWords(r.scope.Resource)
-	}
-	answer, why := cedar.Authorize(rules{r}, tree{}, req)
-	switch {
-	case len(why.Errors) > 0:
-		return what + ", but fails: policy error"
-	case answer == cedar.Allow || len(why.Reasons) > 0:
-		return what
-	default:
-		return what + ", but its condition does not hold"
-	}
-}
-
-func actionWords(scope ast.IsActionScopeNode) string {
-	switch t := scope.(type) {
-	case ast.ScopeTypeEq:
-		return string(t.Entity.ID)
-	case ast.ScopeTypeInSet:
-		var out []string
-		for _, e := range t.Entities {
-			out = append(out, string(e.ID))
-		}
-		return strings.Join(out, ", ")
-	default:
-		return "everything"
-	}
-}
-
-func resourceWords(scope ast.IsResourceScopeNode) string {
-	switch t := scope.(type) {
-	case ast.ScopeTypeEq:
-		return string(t.Entity.ID)
-	case ast.ScopeTypeIn:
-		return folderWords(t.Entity)
-	default:
-		return "everything"
-	}
-}
-
-// folderWords writes a folder as a grant's target: "dev:claude/*".
-func folderWords(e types.EntityUID) string {
-	if id := string(e.ID); !strings.HasSuffix(id, ":") {
-		return id + "/*"
-	}
-	return string(e.ID) + "*"
 }
 
 // Locked decides where the files of a folder are not trusted: the store's own
