@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -67,4 +68,25 @@ func BenchmarkGetAudited(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "reads/s")
+	b.ReportMetric(float64(fsync(b).Microseconds())/1000, "fsync-ms")
+}
+
+// fsync measures what one costs here, since it bounds every audited call.
+func fsync(b *testing.B) time.Duration {
+	f, err := os.CreateTemp(b.TempDir(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	start := time.Now()
+	const times = 50
+	for range times {
+		if _, err := f.WriteString("one line of a log\n"); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return time.Since(start) / times
 }

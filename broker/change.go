@@ -7,7 +7,7 @@ import (
 )
 
 // changed does what returns a secret's Meta.
-func (b *Broker) changed(ctx context.Context, c secret.Caller, verb secret.Verb, r secret.Ref, f func(ctx context.Context, back secret.Backend, full secret.Name) (secret.Meta, error)) (secret.Meta, error) { //nolint:revive // one more than the house allows; the alternative is a struct for one private function
+func (b *Broker) changed(ctx context.Context, c secret.Caller, verb secret.Verb, r secret.Ref, f func(ctx context.Context, back secret.Backend, full secret.Name) (secret.Meta, error)) (secret.Meta, error) {
 	if err := plain(r); err != nil {
 		return secret.Meta{}, err
 	}
@@ -63,7 +63,7 @@ func (b *Broker) Destroy(ctx context.Context, c secret.Caller, r secret.Ref) err
 
 // RemoveVersions deletes, undeletes or destroys single versions, as the verb
 // says.
-func (b *Broker) RemoveVersions(ctx context.Context, c secret.Caller, verb secret.Verb, r secret.Ref, at ...secret.At) error { //nolint:revive // the versions come last
+func (b *Broker) RemoveVersions(ctx context.Context, c secret.Caller, verb secret.Verb, r secret.Ref, at ...secret.At) error {
 	_, err := b.changed(ctx, c, verb, r, func(ctx context.Context, back secret.Backend, full secret.Name) (secret.Meta, error) {
 		x, err := can[secret.VersionRemover](back, r.Name, "removes no single versions")
 		if err != nil {

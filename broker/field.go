@@ -52,7 +52,7 @@ func members(v secret.Value, n secret.Name) ([]member, error) {
 	if _, err := d.Token(); err != nil {
 		return nil, notObject
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // what Token documents
+	if _, err := d.Token(); err != io.EOF {
 		return nil, notObject
 	}
 	return out, nil
