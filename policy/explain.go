@@ -9,6 +9,8 @@ import (
 	grantast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	ast "github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"github.com/tacit-secrets/tacit/secret"
 )
 
 // The limits of an explanation, which people read.
@@ -150,4 +152,34 @@ func folderWords(e types.EntityUID) string {
 		return id + "/*"
 	}
 	return string(e.ID) + "*"
+}
+
+// remedy tells what to ask for. Of an agent that wants a value it is the use of
+// it: that is what most need, and the value stays here.
+func remedy(r Request) string {
+	verb, what, more := r.Verb, "ask for it:", ""
+	switch {
+	case r.Name == "":
+		return ""
+	case r.Verb == secret.Get && r.Caller.Principal.IsAgent():
+		verb, what, more = secret.Use, "ask for `use` instead:", " --host HOST"
+	case r.Verb == secret.Use:
+		host, err := checkHost(r.Host)
+		if err != nil {
+			host = "HOST"
+		}
+		more = " --host " + host
+	}
+	return what + "  tacit grant " + quote(string(r.Caller.Principal)) + " " + string(verb) + " " + quote(r.Env+":"+string(r.Name)) + more
+}
+
+// quote writes a word for a shell.
+func quote(s string) string {
+	plain := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_./:@%+=,", c)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(c rune) bool { return !plain(c) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -5,18 +5,18 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cedar-policy/cedar-go"
 	grantast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
-	ast "github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // A Grant is what one principal may do, on which names, under which
-// conditions: what most policies say.
+// conditions: what most policies say. Hosts, Methods, Paths, Until and Approved
+// are what [AddGrant] writes; of a policy whose conditions say anything else,
+// [Grants] leaves them empty and gives Condition alone.
 type Grant struct {
 	Principal secret.Principal
 	Verbs     []secret.Verb
@@ -24,14 +24,16 @@ type Grant struct {
 	Name      secret.Name // one secret; empty with Folder
 	Folder    bool        // everything below Name; all of the environment if Name is empty
 	Hosts     []string    // use: the hosts; none: any
-	Methods   []string    // use: the methods; none: any
+	Methods   []string    // use: the methods, as "POST"; none: any
 	Paths     []string    // use: patterns in which ** stands for anything; none: any
-	Until     time.Time   // zero: for ever
+	Until     time.Time   // to the second; zero: for ever
+	Approved  bool        // only requests that a person approved
 	Position  string      // "policy.cedar:3"; set by Grants
 	Condition string      // the conditions as Cedar text; set by Grants
 }
 
-// ParseTarget reads "env:name", "env:folder/*" or "env:*".
+// ParseTarget reads "env:name", "env:folder/*" or "env:*"; a folder may also
+// end in "/" alone.
 func ParseTarget(s string) (Grant, error) {
 	env, name, ok := strings.Cut(s, ":")
 	if !ok {
@@ -45,7 +47,7 @@ func ParseTarget(s string) (Grant, error) {
 		g.Folder = true
 		return g, nil
 	}
-	if folder, ok := strings.CutSuffix(name, "/*"); ok {
+	if folder, ok := strings.CutSuffix(strings.TrimSuffix(name, "*"), "/"); ok {
 		name, g.Folder = folder, true
 	}
 	var err error
@@ -88,8 +90,10 @@ func AddGrant(text []byte, g Grant) ([]byte, error) {
 		}
 	}
 	out := slices.Clone(text)
-	if len(out) > 0 {
-		out = append(bytes.TrimRight(out, "\n"), "\n\n"...)
+	for _, end := range []string{"\n", "\n\n"} { // an empty line before it
+		if len(out) > 0 && !bytes.HasSuffix(out, []byte(end)) {
+			out = append(out, '\n')
+		}
 	}
 	out = append(append(out, added...), '\n')
 	if _, err := Parse("policy.cedar", out); err != nil {
@@ -119,12 +123,17 @@ func (g Grant) policy() (*grantast.Policy, error) {
 	default:
 		p = p.ActionInSet(actions...)
 	}
-	if g.Folder {
-		p = p.ResourceIn(folderOf(g.Env, string(g.Name)))
-	} else {
+	if err := secret.CheckEnv(g.Env); err != nil {
+		return nil, err
+	}
+	if g.Name != "" || !g.Folder {
 		if err := g.Name.Check(); err != nil {
 			return nil, err
 		}
+	}
+	if g.Folder {
+		p = p.ResourceIn(folderOf(g.Env, string(g.Name)))
+	} else {
 		p = p.ResourceEq(resourceOf(g.Env, g.Name))
 	}
 	return g.conditions(p)
@@ -132,37 +141,38 @@ func (g Grant) policy() (*grantast.Policy, error) {
 
 func (g Grant) conditions(p *grantast.Policy) (*grantast.Policy, error) {
 	var all []grantast.Node
-	context := func(name types.String) grantast.Node { return grantast.Context().Access(name) }
-	if len(g.Hosts) > 0 {
-		var lower []string
-		for _, h := range g.Hosts {
-			if h == "" || strings.ContainsAny(h, "*/ :") || !utf8.ValidString(h) {
-				return nil, secret.Errorf(secret.Invalid, "", "%q is no host: write api.example.com", h)
-			}
-			lower = append(lower, strings.ToLower(h))
-		}
-		all = append(all, oneOf(context("host"), lower))
-	}
-	if len(g.Methods) > 0 {
-		all = append(all, oneOf(context("method"), g.Methods))
-	}
-	if len(g.Paths) > 0 {
-		var either grantast.Node
-		for i, pattern := range g.Paths {
-			like, err := pathPattern(pattern)
-			if err != nil {
-				return nil, err
-			}
-			if n := context("path").Like(like); i == 0 {
-				either = n
-			} else {
-				either = either.Or(n)
+	add := func(values []string, check func(string) (string, error), name types.String) error {
+		clean := make([]string, len(values))
+		for i, v := range values {
+			var err error
+			if clean[i], err = check(v); err != nil {
+				return err
 			}
 		}
-		all = append(all, either)
+		if len(clean) > 0 {
+			all = append(all, oneOf(grantast.Context().Access(name), clean))
+		}
+		return nil
 	}
+	if err := add(g.Hosts, checkHost, "host"); err != nil {
+		return nil, err
+	}
+	if err := add(g.Methods, checkMethod, "method"); err != nil {
+		return nil, err
+	}
+	paths, err := g.paths()
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, paths...)
 	if !g.Until.IsZero() {
-		all = append(all, context("time").LessThan(grantast.DatetimeExtensionCall(grantast.String(g.Until.UTC().Format("2006-01-02T15:04:05Z")))))
+		if y := g.Until.UTC().Year(); y < 1970 || y > 9999 {
+			return nil, secret.Errorf(secret.Invalid, "", "a grant ends between the years 1970 and 9999")
+		}
+		all = append(all, grantast.Context().Access("time").LessThan(grantast.DatetimeExtensionCall(grantast.String(g.Until.UTC().Format(untilLayout)))))
+	}
+	if g.Approved {
+		all = append(all, grantast.Context().Access("approved"))
 	}
 	if len(all) == 0 {
 		return p, nil
@@ -172,6 +182,41 @@ func (g Grant) conditions(p *grantast.Policy) (*grantast.Policy, error) {
 		both = both.And(n)
 	}
 	return p.When(both), nil
+}
+
+// untilLayout is how Cedar writes a time.
+const untilLayout = "2006-01-02T15:04:05Z"
+
+func checkHost(h string) (string, error) {
+	if h == "" || len(h) > 253 || strings.ContainsFunc(h, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*/:@?#"\%`, r) }) {
+		return "", secret.Errorf(secret.Invalid, "", "%q is no host: write api.example.com", h)
+	}
+	return hostOf(h), nil
+}
+
+func checkMethod(m string) (string, error) {
+	if m == "" || len(m) > 32 || strings.ContainsFunc(m, func(r rune) bool { return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' }) {
+		return "", secret.Errorf(secret.Invalid, "", "%q is no method: write GET, POST", m)
+	}
+	return upper(m), nil
+}
+
+// paths returns one condition that any of the patterns meets, or none.
+func (g Grant) paths() ([]grantast.Node, error) {
+	var either []grantast.Node
+	for _, pattern := range g.Paths {
+		like, err := pathPattern(pattern)
+		if err != nil {
+			return nil, err
+		}
+		n := grantast.Context().Access("path").Like(like)
+		if len(either) == 0 {
+			either = append(either, n)
+		} else {
+			either[0] = either[0].Or(n)
+		}
+	}
+	return either, nil
 }
 
 func oneOf(n grantast.Node, values []string) grantast.Node {
@@ -192,6 +237,9 @@ func pathPattern(s string) (types.Pattern, error) {
 	if !strings.HasPrefix(s, "/") {
 		return types.Pattern{}, secret.Errorf(secret.Invalid, "", "path %q does not begin with /", s)
 	}
+	if len(s) > 1024 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '?' || r == '#' }) {
+		return types.Pattern{}, secret.Errorf(secret.Invalid, "", "path %q: at most 1024 printable ASCII characters, no query\n  write others as percent codes", s)
+	}
 	var parts []any
 	for i, literal := range strings.Split(s, "**") {
 		if strings.Contains(literal, "*") {
@@ -205,135 +253,4 @@ func pathPattern(s string) (types.Pattern, error) {
 		}
 	}
 	return types.NewPattern(parts...), nil
-}
-
-// A Stated is a grant as it stands in a text.
-type Stated struct {
-	Grant
-	text     []byte // in Cedar's own layout
-	from, to int    // where it stands
-}
-
-// Grants lists the policies of a text that are grants: a permit for one
-// principal on one secret or folder. Others are left out; [Source.Len] counts
-// them too.
-func Grants(text []byte) ([]Stated, error) {
-	src, err := Parse("policy.cedar", text)
-	if err != nil {
-		return nil, err
-	}
-	var out []Stated
-	for _, p := range src.policies {
-		g, ok := grantOf(p)
-		if !ok {
-			continue
-		}
-		g.Position = place(src.file, p)
-		g.Condition = condition(p)
-		from := p.Position().Offset
-		out = append(out, Stated{g, p.MarshalCedar(), from, endOf(text, from)})
-	}
-	return out, nil
-}
-
-// endOf returns where the policy that begins at from ends: behind its ";" and
-// the newline after it.
-func endOf(text []byte, from int) int {
-	for t := range tokens(text[from:]) {
-		if t.c == ';' {
-			end := from + t.at + 1
-			if end < len(text) && text[end] == '\n' {
-				end++
-			}
-			return end
-		}
-	}
-	return len(text)
-}
-
-func grantOf(p *cedar.Policy) (Grant, bool) {
-	scope := (*ast.Policy)(p.AST())
-	who, ok := scope.Principal.(ast.ScopeTypeEq)
-	if !ok || p.Effect() != cedar.Permit {
-		return Grant{}, false
-	}
-	g := Grant{Principal: secret.Principal(strings.ToLower(string(who.Entity.Type)) + ":" + string(who.Entity.ID))}
-	switch t := scope.Action.(type) {
-	case ast.ScopeTypeEq:
-		g.Verbs = []secret.Verb{secret.Verb(t.Entity.ID)}
-	case ast.ScopeTypeInSet:
-		for _, e := range t.Entities {
-			g.Verbs = append(g.Verbs, secret.Verb(e.ID))
-		}
-	default:
-		return Grant{}, false
-	}
-	var id types.EntityUID
-	switch t := scope.Resource.(type) {
-	case ast.ScopeTypeEq:
-		id = t.Entity
-	case ast.ScopeTypeIn:
-		id, g.Folder = t.Entity, true
-	default:
-		return Grant{}, false
-	}
-	env, name, ok := strings.Cut(string(id.ID), ":")
-	g.Env, g.Name = env, secret.Name(name)
-	return g, ok && (id.Type == typeFolder) == g.Folder
-}
-
-// RemoveGrant takes verbs on a target from a principal: every grant of just
-// that principal and target loses them, whatever its conditions, and goes when
-// none is left. The error is [secret.NotFound] if there is no such grant.
-func RemoveGrant(text []byte, g Grant) ([]byte, error) {
-	all, err := Grants(text)
-	if err != nil {
-		return nil, err
-	}
-	out := slices.Clone(text)
-	found := false
-	for _, s := range slices.Backward(all) { // from the end, so that places stay right
-		if s.Principal != g.Principal || s.Target() != g.Target() || !overlap(s.Verbs, g.Verbs) {
-			continue
-		}
-		found = true
-		kept := slices.DeleteFunc(slices.Clone(s.Verbs), func(v secret.Verb) bool { return slices.Contains(g.Verbs, v) })
-		var instead []byte
-		if len(kept) > 0 {
-			if instead, err = withVerbs(out[s.from:s.to], kept); err != nil {
-				return nil, err
-			}
-		}
-		out = slices.Replace(out, s.from, s.to, instead...)
-	}
-	if !found {
-		return nil, secret.Errorf(secret.NotFound, "", "no grant lets %s do this on %s\n  tacit grants", g.Principal, g.Target())
-	}
-	if _, err := Parse("policy.cedar", out); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func overlap(a, b []secret.Verb) bool {
-	return slices.ContainsFunc(a, func(v secret.Verb) bool { return slices.Contains(b, v) })
-}
-
-// withVerbs rewrites one policy to name these verbs.
-func withVerbs(text []byte, verbs []secret.Verb) ([]byte, error) {
-	var p cedar.Policy
-	if err := p.UnmarshalCedar(text); err != nil {
-		return nil, secret.Errorf(secret.Invalid, "", "the policy cannot be rewritten: %s", err)
-	}
-	var actions []types.EntityUID
-	for _, v := range verbs {
-		actions = append(actions, actionOf(v))
-	}
-	tree := p.AST()
-	if len(actions) == 1 {
-		tree = tree.ActionEq(actions[0])
-	} else {
-		tree = tree.ActionInSet(actions...)
-	}
-	return append(cedar.NewPolicyFromAST(tree).MarshalCedar(), '\n'), nil
 }

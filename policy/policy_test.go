@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -379,6 +380,9 @@ func FuzzGrant(f *testing.F) {
 		}
 		last := all[len(all)-1]
 		if last.Principal != g.Principal || last.Target() != g.Target() {
+			t.Fatalf("wrote %+v, read %+v", g, last.Grant)
+		}
+		if len(last.Hosts) != len(g.Hosts) || !bytes.HasPrefix(text, []byte(grants)) {
 			t.Fatalf("wrote %+v, read %+v", g, last.Grant)
 		}
 		if less, err := RemoveGrant(text, g); err != nil || len(less) >= len(text) {

@@ -26,6 +26,7 @@ type Decision struct {
 	Allowed    bool
 	Policy     string // the deciding one: "owner", "protected", "policy.cedar:3"; empty: none
 	Reason     string // in words, without values
+	Remedy     string // a way out, as "in words:  command"; empty if there is none
 	Considered []Considered
 }
 

@@ -112,9 +112,9 @@ func (s *Set) decide(r Request, choose func(cedar.Request) rules) Decision {
 	case s.owner != "" && r.Caller.Principal == s.owner:
 		return Decision{Allowed: true, Policy: Owner, Reason: "the store's own user"}
 	case r.Caller.Principal.IsAgent():
-		return Decision{Reason: "no grant permits it (default for agents)"}
+		return Decision{Reason: "no grant permits it (default for agents)", Remedy: remedy(r)}
 	default:
-		return Decision{Reason: "no grant permits it"}
+		return Decision{Reason: "no grant permits it", Remedy: remedy(r)}
 	}
 }
 
