@@ -428,6 +428,31 @@ func TestFirstWriterPurges(t *testing.T) {
 	}
 }
 
+// A change that fails before it begins leaves a record, too.
+func TestFailuresAreRecorded(t *testing.T) {
+	h := open(t, func(e *broker.Env) {
+		e.Open = func(context.Context) (secret.Backend, error) {
+			return nil, secret.Errorf(secret.Unauthenticated, "", "the store is locked")
+		}
+	})
+	for name, call := range methods() {
+		if name == "Do" { // needs no store
+			continue
+		}
+		before := len(h.log.all())
+		wantKind(t, call(h, mia(), ref(t, "a")), secret.Unauthenticated)
+		if r := h.log.last(); len(h.log.all()) == before || r.Outcome != "unauthenticated" {
+			t.Errorf("%s: the record is %+v", name, r)
+		}
+	}
+	for _, err := range h.List(t.Context(), mia(), "dev", nil) {
+		wantKind(t, err, secret.Unauthenticated)
+	}
+	if r := h.log.last(); r.Verb != secret.List || r.Outcome != "unauthenticated" {
+		t.Errorf("the listing's record is %+v", r)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	h := open(t, nil)
 	for _, n := range []string{"claude/api", "claude/app", "hidden/claude/apj", "far"} {
@@ -453,4 +478,37 @@ func TestDo(t *testing.T) {
 	err = h.Do(t.Context(), mia(), act, func(context.Context) error { return secret.Errorf(secret.Corrupt, "", "torn") })
 	wantKind(t, err, secret.Corrupt)
 	wantTrace(t, h, "decide verify ")
+}
+
+// leaving is a store whose caller goes away during a put.
+type leaving struct {
+	secret.Backend
+	leave context.CancelFunc
+}
+
+func (l leaving) Put(ctx context.Context, n secret.Name, v secret.Value, o *secret.PutOptions) (secret.Version, error) {
+	l.leave()
+	return l.Backend.Put(context.WithoutCancel(ctx), n, v, o)
+}
+
+func TestEndIsRecordedWithoutTheCaller(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	h := open(t, func(e *broker.Env) { *e = broker.Opened(leaving{mem.New(nil), leave}) })
+	if _, err := h.Put(ctx, mia(), ref(t, "a"), secret.Text(canary), nil); err != nil {
+		t.Error(err)
+	}
+	if r := h.log.last(); r.Phase != audit.End || r.Outcome != audit.OK {
+		t.Errorf("the last record is %+v", r)
+	}
+}
+
+func TestPrefixInErrorText(t *testing.T) {
+	h := open(t, func(e *broker.Env) {
+		*e = broker.Opened(faulty{mem.New(nil), secret.Errorf(secret.Denied, "team/x/a", "the store refuses team/x/a")})
+		prefixed(e)
+	})
+	_, err := h.Get(t.Context(), mia(), ref(t, "a"))
+	if wantKind(t, err, secret.Denied); strings.Contains(err.Error(), "team") {
+		t.Errorf("the error tells the prefix: %v", err)
+	}
 }

