@@ -20,8 +20,8 @@ func manyPolicies() []byte {
 	return text.Bytes()
 }
 
-func benchmarkDecide(b *testing.B, choose func(*Set) func(cedar.Request) rules) {
-	s := set(b, string(manyPolicies()))
+func benchmarkDecide(b *testing.B, more string, choose func(*Set) func(cedar.Request) rules) {
+	s := set(b, string(manyPolicies())+more)
 	r := request("agent:x", secret.Get, "dev:x/y")
 	for b.Loop() {
 		if !s.decide(r, choose(s)).Allowed {
@@ -32,11 +32,16 @@ func benchmarkDecide(b *testing.B, choose func(*Set) func(cedar.Request) rules) 
 }
 
 func BenchmarkDecideNarrowed(b *testing.B) {
-	benchmarkDecide(b, func(s *Set) func(cedar.Request) rules { return s.narrowed })
+	benchmarkDecide(b, "", func(s *Set) func(cedar.Request) rules { return s.narrowed })
+}
+
+func BenchmarkDecideNarrowedWithCondition(b *testing.B) {
+	more := `permit (principal == Agent::"x", action, resource) when { context.host == "api.example.com" };`
+	benchmarkDecide(b, more, func(s *Set) func(cedar.Request) rules { return s.narrowed })
 }
 
 func BenchmarkDecideFull(b *testing.B) {
-	benchmarkDecide(b, func(s *Set) func(cedar.Request) rules { return s.full })
+	benchmarkDecide(b, "", func(s *Set) func(cedar.Request) rules { return s.full })
 }
 
 // BenchmarkParse is what each command pays for its policy.

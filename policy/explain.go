@@ -27,6 +27,7 @@ func (s *Set) Explain(r Request) Decision {
 		return d
 	}
 	req := cedarRequest(r, principal)
+	req.Context = contextOf(r)
 	about := slices.Concat(s.forbids, s.permits[principal], s.general)
 	slices.SortFunc(about, func(a, b rule) int { return a.order - b.order })
 	for _, p := range about {

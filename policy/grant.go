@@ -187,11 +187,12 @@ func (g Grant) conditions(p *grantast.Policy) (*grantast.Policy, error) {
 // untilLayout is how Cedar writes a time.
 const untilLayout = "2006-01-02T15:04:05Z"
 
-func checkHost(h string) (string, error) {
-	if h == "" || len(h) > 253 || strings.ContainsFunc(h, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*/:@?#"\%`, r) }) {
-		return "", secret.Errorf(secret.Invalid, "", "%q is no host: write api.example.com", h)
+func checkHost(s string) (string, error) {
+	h := hostOf(s)
+	if h == "" || strings.HasSuffix(h, ".") || len(h) > 253 || strings.ContainsFunc(h, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*/:@?#"\%`, r) }) {
+		return "", secret.Errorf(secret.Invalid, "", "%q is no host: write api.example.com", s)
 	}
-	return hostOf(h), nil
+	return h, nil
 }
 
 func checkMethod(m string) (string, error) {

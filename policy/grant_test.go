@@ -113,6 +113,7 @@ func TestAddGrantRefuses(t *testing.T) {
 		"environment":  func(g *Grant) { g.Env = "a:b" },
 		"folder":       func(g *Grant) { g.Name, g.Folder = "a//b", true },
 		"host":         func(g *Grant) { g.Hosts = []string{"a.example:443"} },
+		"dot for host": func(g *Grant) { g.Hosts = []string{"."} }, // would be the empty host
 		"method":       func(g *Grant) { g.Methods = []string{"GET POST"} },
 		"query":        func(g *Grant) { g.Paths = []string{"/a?b"} },
 		"time":         func(g *Grant) { g.Until = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },

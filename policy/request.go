@@ -123,25 +123,24 @@ func (tree) Get(uid types.EntityUID) (types.Entity, bool) {
 	return e, true
 }
 
-// cedarRequest puts a request into Cedar's terms: every attribute of the
-// schema is there.
+// cedarRequest puts a request into Cedar's terms, all but the context.
 func cedarRequest(r Request, principal types.EntityUID) cedar.Request {
-	return cedar.Request{
-		Principal: principal,
-		Action:    actionOf(r.Verb),
-		Resource:  resourceOf(r.Env, r.Name),
-		Context: types.NewRecord(types.RecordMap{
-			"host":     types.String(hostOf(r.Host)),
-			"method":   types.String(upper(r.Method)),
-			"path":     types.String(r.Path),
-			"time":     types.NewDatetime(r.Time),
-			"approved": types.Boolean(r.Approved),
-			"depth":    types.Long(r.Caller.Depth),
-			"how":      types.String(r.Caller.How),
-			"session":  types.String(r.Caller.Session),
-			"agent":    types.String(r.Caller.Agent),
-		}),
-	}
+	return cedar.Request{Principal: principal, Action: actionOf(r.Verb), Resource: resourceOf(r.Env, r.Name)}
+}
+
+// contextOf is what conditions look at: every attribute of the schema is there.
+func contextOf(r Request) types.Record {
+	return types.NewRecord(types.RecordMap{
+		"host":     types.String(hostOf(r.Host)),
+		"method":   types.String(upper(r.Method)),
+		"path":     types.String(r.Path),
+		"time":     types.NewDatetime(r.Time),
+		"approved": types.Boolean(r.Approved),
+		"depth":    types.Long(r.Caller.Depth),
+		"how":      types.String(r.Caller.How),
+		"session":  types.String(r.Caller.Session),
+		"agent":    types.String(r.Caller.Agent),
+	})
 }
 
 // hostOf writes a host in the one form that is compared: ASCII letters in lower

@@ -98,6 +98,9 @@ func (s *Set) decide(r Request, choose func(cedar.Request) rules) Decision {
 	}
 	req := cedarRequest(r, principal)
 	chosen := choose(req)
+	if chosen.conditional() { // making the context is most of the work
+		req.Context = contextOf(r)
+	}
 	answer, why := cedar.Authorize(chosen, tree{}, req)
 	switch {
 	case len(why.Errors) > 0:
@@ -150,6 +153,11 @@ func (rs rules) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 			}
 		}
 	}
+}
+
+// conditional reports whether any of them looks beyond its scope.
+func (rs rules) conditional() bool {
+	return slices.ContainsFunc(rs, func(r rule) bool { return len(r.scope.Conditions) > 0 })
 }
 
 // narrowed leaves out permits whose scope cannot match. A forbid is never left
