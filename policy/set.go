@@ -83,18 +83,11 @@ func (s *Set) Decide(r Request) Decision { return s.decide(r, s.narrowed) }
 // test can compare the narrowed decision with the full one.
 func (s *Set) decide(r Request, choose func(cedar.Request) rules) Decision {
 	principal, ok := principalOf(r.Caller.Principal)
-	switch {
-	case !ok:
+	if !ok {
 		return Decision{Reason: "the caller is nobody"}
-	case !r.Verb.Known():
-		return Decision{Reason: "no such verb"}
-	case secret.CheckEnv(r.Env) != nil:
-		return Decision{Reason: "no such environment"}
-	case r.Name != "" && r.Name.Check() != nil:
-		return Decision{Reason: "no such name"}
 	}
-	if r.Caller.Principal.IsAgent() && r.Verb.Changes() && !r.Approved && slices.Contains(s.protected, r.Env) {
-		return Decision{Policy: Protected, Reason: r.Env + " is protected, and no one approved it"}
+	if d, refused := s.refuse(r); refused {
+		return d
 	}
 	req := cedarRequest(r, principal)
 	chosen := choose(req)
@@ -118,6 +111,22 @@ func (s *Set) decide(r Request, choose func(cedar.Request) rules) Decision {
 		return Decision{Reason: "no grant permits it (default for agents)", Remedy: remedy(r)}
 	default:
 		return Decision{Reason: "no grant permits it", Remedy: remedy(r)}
+	}
+}
+
+// refuse tells what no policy can permit.
+func (s *Set) refuse(r Request) (Decision, bool) {
+	switch {
+	case !r.Verb.Known():
+		return Decision{Reason: "no such verb"}, true
+	case secret.CheckEnv(r.Env) != nil:
+		return Decision{Reason: "no such environment"}, true
+	case r.Name != "" && r.Name.Check() != nil:
+		return Decision{Reason: "no such name"}, true
+	case r.Caller.Principal.IsAgent() && r.Verb.Changes() && !r.Approved && slices.Contains(s.protected, r.Env):
+		return Decision{Policy: Protected, Reason: r.Env + " is protected, and no one approved it"}, true
+	default:
+		return Decision{}, false
 	}
 }
 
