@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -67,7 +68,7 @@ func (b *bounds) next(t token) (broken string) {
 // chains counts the dots between names, and the signs before something.
 func (b *bounds) chains(c byte) {
 	switch {
-	case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+	case strings.IndexByte(" \t\r\n", c) >= 0:
 	case c == '.':
 		b.dots, b.signs = b.dots+1, 0
 	case c == '!' || c == '-':

@@ -32,14 +32,7 @@ func baseCases() []testCase {
 				t.Errorf("%+v", v)
 			}
 		}},
-		{name: "missing secret is not found", ask: func(t *T) {
-			_, err := t.b.Get(t.Context(), "app/none", secret.At{})
-			t.fails(err, secret.NotFound, 0)
-			_, err = t.b.Describe(t.Context(), "app/none")
-			t.fails(err, secret.NotFound, 0)
-			_, err = t.b.Delete(t.Context(), "app/none", nil)
-			t.fails(err, secret.NotFound, 0)
-		}},
+		{name: "missing secret is not found", ask: missingSecret},
 		{name: "bad names are invalid", ask: badNames},
 		{name: "odd names are kept", ask: oddNames},
 		{name: "a and a/b are two secrets", ask: func(t *T) {
@@ -67,15 +60,7 @@ func baseCases() []testCase {
 		{name: "largest value fits, a larger one is invalid", ask: largest},
 		{name: "done context is unavailable", ask: doneContext},
 		{name: "what is given is not kept", ask: notKept},
-		{name: "describe tells no value", ask: func(t *T) {
-			t.put("app/db", "one")
-			m, err := t.b.Describe(t.Context(), "app/db")
-			t.ok(err)
-			v, ok := m.Current()
-			if !ok || m.Name != "app/db" || !v.Value.IsZero() || v.ID != t.reads("app/db", secret.At{}, "one").ID {
-				t.Errorf("%+v", m)
-			}
-		}},
+		{name: "describe tells no value", ask: describeTellsNoValue},
 		{name: "delete makes unreadable", ask: func(t *T) {
 			t.put("app/db", "one")
 			_, err := t.b.Delete(t.Context(), "app/db", nil)
@@ -198,5 +183,24 @@ func notKept(t *T) {
 	t.ok(err)
 	if is[secret.Annotator](t.b) && m.Tags["k"] != "v" {
 		t.Errorf("a map that was given is kept: %v", m.Tags)
+	}
+}
+
+func missingSecret(t *T) {
+	_, err := t.b.Get(t.Context(), "app/none", secret.At{})
+	t.fails(err, secret.NotFound, 0)
+	_, err = t.b.Describe(t.Context(), "app/none")
+	t.fails(err, secret.NotFound, 0)
+	_, err = t.b.Delete(t.Context(), "app/none", nil)
+	t.fails(err, secret.NotFound, 0)
+}
+
+func describeTellsNoValue(t *T) {
+	t.put("app/db", "one")
+	m, err := t.b.Describe(t.Context(), "app/db")
+	t.ok(err)
+	v, ok := m.Current()
+	if !ok || m.Name != "app/db" || !v.Value.IsZero() || v.ID != t.reads("app/db", secret.At{}, "one").ID {
+		t.Errorf("%+v", m)
 	}
 }

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -10,16 +11,7 @@ import (
 func versionCases() []testCase {
 	versioner, stager, remover := is[secret.Versioner], is[secret.Stager], is[secret.VersionRemover]
 	return []testCase{
-		{name: "old versions are read by id, number and stage", needs: versioner, ask: func(t *T) {
-			one, two := t.put("app/db", "one"), t.put("app/db", "two")
-			t.reads("app/db", secret.At{ID: one.ID}, "one")
-			t.reads("app/db", secret.At{Number: one.Number}, "one")
-			t.reads("app/db", secret.At{Stage: secret.Previous}, "one")
-			t.reads("app/db", secret.At{Stage: secret.Current}, "two")
-			t.reads("app/db", secret.At{ID: two.ID, Number: two.Number, Stage: secret.Current}, "two")
-			_, err := t.b.Get(t.Context(), "app/db", secret.At{ID: one.ID, Number: two.Number})
-			t.fails(err, secret.NotFound, secret.NoVersion)
-		}},
+		{name: "old versions are read by id, number and stage", needs: versioner, ask: oldVersions},
 		{name: "missing version is told apart", needs: versioner, ask: func(t *T) {
 			t.put("app/db", "one")
 			for _, at := range []secret.At{{Number: 99}, {ID: "ffffffffffffffffffffffffffffffff"}, {Stage: secret.Pending}, {Stage: secret.Previous}} {
@@ -78,7 +70,7 @@ func (t *T) stages(n secret.Name) []string {
 	var out []string
 	for v, err := range use[secret.Versioner](t).Versions(t.Context(), n) {
 		t.ok(err)
-		s := string(rune('0'+v.Number)) + " "
+		s := strconv.FormatUint(v.Number, 10) + " "
 		for i, st := range v.Stages {
 			if i > 0 {
 				s += ","
@@ -304,4 +296,15 @@ func storeLimits(t *T) {
 	if got := len(t.stages("app/db")); got != 4 {
 		t.Errorf("%d versions are kept, the higher limit is 4", got)
 	}
+}
+
+func oldVersions(t *T) {
+	one, two := t.put("app/db", "one"), t.put("app/db", "two")
+	t.reads("app/db", secret.At{ID: one.ID}, "one")
+	t.reads("app/db", secret.At{Number: one.Number}, "one")
+	t.reads("app/db", secret.At{Stage: secret.Previous}, "one")
+	t.reads("app/db", secret.At{Stage: secret.Current}, "two")
+	t.reads("app/db", secret.At{ID: two.ID, Number: two.Number, Stage: secret.Current}, "two")
+	_, err := t.b.Get(t.Context(), "app/db", secret.At{ID: one.ID, Number: two.Number})
+	t.fails(err, secret.NotFound, secret.NoVersion)
 }

@@ -28,18 +28,7 @@ func writeCases() []testCase {
 		}},
 		{name: "create keeps a secret without a version", needs: creator, ask: create},
 		{name: "undelete brings all versions back", needs: undeleter, ask: undelete},
-		{name: "deleted secret is described with its end", needs: undeleter, ask: func(t *T) {
-			t.put("app/db", "one")
-			m, err := t.b.Delete(t.Context(), "app/db", &secret.DeleteOptions{Window: time.Hour})
-			t.ok(err)
-			d, err := t.b.Describe(t.Context(), "app/db")
-			t.ok(err)
-			if m.Deleted.IsZero() || !d.Deleted.Equal(m.Deleted) || !d.Purge.Equal(m.Purge) || !d.Purge.After(d.Deleted) {
-				t.Errorf("%+v, %+v", m, d)
-			}
-			_, err = t.b.Delete(t.Context(), "app/db", nil)
-			t.fails(err, secret.NotFound, secret.Deleted)
-		}},
+		{name: "deleted secret is described with its end", needs: undeleter, ask: describedEnd},
 		{name: "deleted secret is gone after its window", needs: undeleter, ask: func(t *T) {
 			t.put("app/db", "one")
 			_, err := t.b.Delete(t.Context(), "app/db", &secret.DeleteOptions{Window: time.Hour})
@@ -50,19 +39,7 @@ func writeCases() []testCase {
 			t.put("app/db", "new")
 			t.reads("app/db", secret.At{Number: 1}, "new")
 		}},
-		{name: "destroy is for ever", needs: undeleter, ask: func(t *T) {
-			u := use[secret.Undeleter](t)
-			t.put("app/db", "one")
-			t.ok(u.Destroy(t.Context(), "app/db"))
-			_, err := t.b.Describe(t.Context(), "app/db")
-			t.fails(err, secret.NotFound, 0)
-			_, err = u.Undelete(t.Context(), "app/db")
-			t.fails(err, secret.NotFound, 0)
-			t.fails(u.Destroy(t.Context(), "app/db"), secret.NotFound, 0)
-			t.put("app/db", "two")
-			t.delete("app/db")
-			t.ok(u.Destroy(t.Context(), "app/db"))
-		}},
+		{name: "destroy is for ever", needs: undeleter, ask: destroy},
 		{name: "a new secret of the same name has another uid", needs: undeleter, ask: func(t *T) {
 			t.put("app/db", "one")
 			a, err := t.b.Describe(t.Context(), "app/db")
@@ -201,4 +178,31 @@ func (t *T) lists(o *secret.ListOptions, want ...string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("listed %q, want %q", got, want)
 	}
+}
+
+func destroy(t *T) {
+	u := use[secret.Undeleter](t)
+	t.put("app/db", "one")
+	t.ok(u.Destroy(t.Context(), "app/db"))
+	_, err := t.b.Describe(t.Context(), "app/db")
+	t.fails(err, secret.NotFound, 0)
+	_, err = u.Undelete(t.Context(), "app/db")
+	t.fails(err, secret.NotFound, 0)
+	t.fails(u.Destroy(t.Context(), "app/db"), secret.NotFound, 0)
+	t.put("app/db", "two")
+	t.delete("app/db")
+	t.ok(u.Destroy(t.Context(), "app/db"))
+}
+
+func describedEnd(t *T) {
+	t.put("app/db", "one")
+	m, err := t.b.Delete(t.Context(), "app/db", &secret.DeleteOptions{Window: time.Hour})
+	t.ok(err)
+	d, err := t.b.Describe(t.Context(), "app/db")
+	t.ok(err)
+	if m.Deleted.IsZero() || !d.Deleted.Equal(m.Deleted) || !d.Purge.Equal(m.Purge) || !d.Purge.After(d.Deleted) {
+		t.Errorf("%+v, %+v", m, d)
+	}
+	_, err = t.b.Delete(t.Context(), "app/db", nil)
+	t.fails(err, secret.NotFound, secret.Deleted)
 }
