@@ -15,5 +15,5 @@
 // It decides nothing about who may read, knows nothing of versions and stages,
 // keeps no key beyond the process, and does not merge what two callers wrote.
 //
-// The bytes are described in FORMAT.md.
+// The bytes are described in docs/format.md.
 package state
