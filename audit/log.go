@@ -29,6 +29,8 @@ type Key interface {
 type Store interface {
 	Generation() uint64 // the newest that is known to be durable
 	LogHead() Head      // what the store remembers of the log
+	// Refresh reads anew what other processes made durable meanwhile.
+	Refresh(ctx context.Context) error
 }
 
 // Config says where a log is and how it works.
@@ -243,6 +245,13 @@ func (l *Log) path() string { return segment.Path(l.cfg.Dir, l.number) }
 func (l *Log) anchored(ctx context.Context) error {
 	if l.cfg.Store == nil {
 		return nil
+	}
+	// The store was opened before the log: others may have written both since.
+	// They cannot now, while the lock is held.
+	if l.cfg.Store.Generation() < l.w.last.Generation {
+		if err := l.cfg.Store.Refresh(ctx); err != nil {
+			return err
+		}
 	}
 	if have, named := l.cfg.Store.Generation(), l.w.last.Generation; have < named {
 		return secret.Errorf(secret.Corrupt, "", "the store was rolled back: it is at generation %d, and the audit log knows %d\n  if you restored it on purpose:  tacit store accept-rollback", have, named)

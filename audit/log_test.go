@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
@@ -44,11 +45,17 @@ func (k testKey) Unwrap(record, wrapped []byte) ([]byte, error) {
 // testStore is what a store remembers.
 type testStore struct {
 	generation uint64
+	elsewhere  uint64 // what others made durable, and Refresh finds
 	head       Head
 }
 
 func (s *testStore) Generation() uint64 { return s.generation }
 func (s *testStore) LogHead() Head      { return s.head }
+
+func (s *testStore) Refresh(context.Context) error {
+	s.generation = max(s.generation, s.elsewhere)
+	return nil
+}
 
 func config(t testing.TB) Config {
 	t.Helper()
@@ -471,6 +478,18 @@ func testRollKilled(t *testing.T) {
 		}
 		sound(t, copied, VerifyOptions{FirstKey: key})
 	}
+}
+
+// TestStoreOpenedBeforeTheLog: between the two, others wrote both.
+func TestStoreOpenedBeforeTheLog(t *testing.T) {
+	cfg := config(t)
+	store := &testStore{generation: 7}
+	cfg.Store = store
+	l, _ := create2(t, cfg)
+	add(t, l, "a")
+	_ = l.Close()
+	store.generation, store.elsewhere = 5, 7
+	add(t, reopen(t, cfg), "b")
 }
 
 func TestNewEpochIsReported(t *testing.T) {

@@ -47,6 +47,10 @@ type anchor struct{ db *state.DB }
 
 func (a anchor) Generation() uint64 { return a.db.Generation() }
 
+func (a anchor) Refresh(ctx context.Context) error {
+	return a.db.View(ctx, func(*state.Tx) error { return nil })
+}
+
 func (a anchor) LogHead() audit.Head {
 	h := a.db.LogHead()
 	return audit.Head{Size: h.Size, Root: h.Root, Edge: h.Edge}
