@@ -289,6 +289,16 @@ func methods() map[string]func(*house, secret.Caller, secret.Ref) error {
 			_, err := h.Restore(ctx, c, r, []byte("x"))
 			return err
 		},
+		"PutAll": func(h *house, c secret.Caller, r secret.Ref) error {
+			_, err := h.PutAll(ctx, c, []broker.Putting{{Ref: r, Value: v}})
+			return err
+		},
+		"Rename": func(h *house, c secret.Caller, r secret.Ref) error {
+			to := r
+			to.Name = "elsewhere"
+			_, err := h.Rename(ctx, c, r, to)
+			return err
+		},
 		"Do": func(h *house, c secret.Caller, r secret.Ref) error {
 			return h.Do(ctx, c, broker.Action{Verb: secret.Grant, Env: r.Env, Name: r.Name}, func(context.Context) error {
 				h.trace.add("done")

@@ -178,14 +178,28 @@ func (q *call) record(err error) audit.Record {
 	return r
 }
 
+// recordOf is record with the version that an answer is about.
+func (q *call) recordOf(v secret.Version, err error) audit.Record {
+	r := q.record(err)
+	if v.ID != "" || v.Number != 0 {
+		r.Version, r.Number = v.ID, v.Number
+	}
+	return r
+}
+
+// beginning is the record of a change that is about to be made.
+func (q *call) beginning() audit.Record {
+	r := q.record(nil)
+	r.Phase, r.Outcome, r.Duration = audit.Begin, "", 0
+	return r
+}
+
 // begin records that a change is about to be made.
 func (q *call) begin() error {
 	if !q.verb.Changes() {
 		return nil
 	}
-	r := q.record(nil)
-	r.Phase, r.Outcome, r.Duration = audit.Begin, "", 0
-	n, err := q.b.log.Append(q.ctx, r)
+	n, err := q.b.log.Append(q.ctx, q.beginning())
 	if err != nil {
 		return unrecorded(err, "")
 	}
@@ -195,10 +209,7 @@ func (q *call) begin() error {
 
 // end records what came of it. Its error means that there is no answer.
 func (q *call) end(v secret.Version, err error) error {
-	r := q.record(err)
-	if v.ID != "" || v.Number != 0 {
-		r.Version, r.Number = v.ID, v.Number
-	}
+	r := q.recordOf(v, err)
 	// A change may be made: its record must not be lost because the caller
 	// went away meanwhile.
 	_, failed := q.b.log.Append(context.WithoutCancel(q.ctx), r)

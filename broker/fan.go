@@ -47,11 +47,7 @@ func (b *Broker) readAll(ctx context.Context, c secret.Caller, verb secret.Verb,
 	for i, q := range calls {
 		if q != nil {
 			out[i] = f.answer(q, refs[i])
-			r := q.record(out[i].Err)
-			if v := out[i].Version; v.ID != "" || v.Number != 0 {
-				r.Version, r.Number = v.ID, v.Number
-			}
-			records = append(records, r)
+			records = append(records, q.recordOf(out[i].Version, out[i].Err))
 		}
 	}
 	if err := b.append(context.WithoutCancel(ctx), records...); err != nil {

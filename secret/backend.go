@@ -159,12 +159,39 @@ type BatchGetter interface {
 	GetBatch(ctx context.Context, names []Name) []Result
 }
 
+// A Batcher writes many secrets in one step.
+type Batcher interface {
+	// PutBatch writes all or nothing, and returns one Version for each, in
+	// order. The first that is refused decides the error, which names it.
+	// Invalid: a name occurs twice, or there are more than [MaxBatch].
+	PutBatch(ctx context.Context, puts []Putting) ([]Version, error)
+}
+
+// A Renamer gives a secret another name in one step.
+type Renamer interface {
+	// Rename keeps all but the name: UID, versions with their identities and
+	// stages, annotations, limits. A deleted secret is NotFound, Deleted; a
+	// secret of the new name, deleted or not, is a Conflict.
+	Rename(ctx context.Context, from, to Name) (Meta, error)
+}
+
 // A Watcher tells of changes, its own and those of other processes.
 type Watcher interface {
 	// Watch yields the names of secrets that begin with prefix and changed,
 	// until ctx is done. The empty name says that anything may have changed:
 	// it comes first and after each gap.
 	Watch(ctx context.Context, prefix string) iter.Seq2[Name, error]
+}
+
+// MaxBatch is how many secrets one PutBatch writes at most.
+const MaxBatch = 10_000
+
+// A Putting is one write of a batch.
+type Putting struct {
+	Name    Name
+	Value   Value
+	Old     *At // as in Swap; nil: whichever version is current
+	Options *PutOptions
 }
 
 // A TagChange changes tags: first Clear, then Remove, then Set.
@@ -214,6 +241,8 @@ func Capabilities(b Backend) []string {
 		{is[Limiter](b), "limits"},
 		{is[Archiver](b), "backup"},
 		{is[BatchGetter](b), "batch"},
+		{is[Batcher](b), "batch put"},
+		{is[Renamer](b), "rename"},
 		{is[Watcher](b), "watch"},
 	} {
 		if c.has {

@@ -95,7 +95,7 @@ func applying(t *testing.T, cfg Config) []testCase {
 	t.Helper()
 	b := cfg.New(t, time.Now)
 	var out []testCase
-	for _, c := range slices.Concat(baseCases(), writeCases(), versionCases(), optionalCases(), listCases()) {
+	for _, c := range slices.Concat(baseCases(), writeCases(), versionCases(), optionalCases(), manyCases(), listCases()) {
 		if c.needs == nil || c.needs(b) {
 			out = append(out, c)
 		}

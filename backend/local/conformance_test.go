@@ -16,7 +16,7 @@ func conformance() backendtest.Config {
 	return backendtest.Config{
 		MaxValueBytes: local.MaxValueBytes,
 		Capabilities: []string{
-			"versions", "swap", "create", "undelete", "remove versions", "stages", "annotations", "attributes", "limits", "backup", "batch", "watch",
+			"versions", "swap", "create", "undelete", "remove versions", "stages", "annotations", "attributes", "limits", "backup", "batch", "batch put", "rename", "watch",
 		},
 	}
 }

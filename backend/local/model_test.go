@@ -25,6 +25,8 @@ type full interface {
 	secret.VersionAnnotator
 	secret.Limiter
 	secret.BatchGetter
+	secret.Batcher
+	secret.Renamer
 }
 
 // TestLikeMem does the same to this store and to the one in memory: they
@@ -60,7 +62,7 @@ func operation(t *testing.T, r *rapid.T) func(full) string {
 	}
 	value := secret.Text(rapid.SampledFrom([]string{"", "x", "y"}).Draw(r, "value"))
 	opts := putOptions(r)
-	switch rapid.IntRange(0, 16).Draw(r, "what") {
+	switch rapid.IntRange(0, 18).Draw(r, "what") {
 	case 0, 1, 2:
 		return func(s full) string { return version(s.Put(ctx, name, value, opts)) }
 	case 3:
@@ -90,6 +92,12 @@ func operation(t *testing.T, r *rapid.T) func(full) string {
 	case 15:
 		o := secret.ListOptions{Prefix: rapid.SampledFrom([]string{"", "a", "a/"}).Draw(r, "prefix"), Shallow: rapid.Bool().Draw(r, "shallow"), Deleted: secret.Deletion(rapid.IntRange(0, 2).Draw(r, "deleted"))}
 		return func(s full) string { return list(s, t, &o) }
+	case 16:
+		to := secret.Name(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "to"))
+		return func(s full) string { return meta(s.Rename(ctx, name, to)) }
+	case 17:
+		puts := []secret.Putting{{Name: name, Value: value, Options: opts}, {Name: "b", Value: value, Old: &at}}
+		return func(s full) string { return versions(s.PutBatch(ctx, puts)) }
 	default:
 		off := rapid.Bool().Draw(r, "off")
 		return func(s full) string {
@@ -123,6 +131,14 @@ func version(v secret.Version, err error) string {
 	out := fmt.Sprintf("%s: %d %v %+v %v %v %v %v %q", failure(err), v.Number, v.Stages, v.Attributes, v.Created, v.Updated, v.Deleted, v.Destroyed, v.Value.Reveal())
 	if v.Secret != nil {
 		out += " of " + meta(*v.Secret, nil)
+	}
+	return out
+}
+
+func versions(vs []secret.Version, err error) string {
+	out := failure(err)
+	for _, v := range vs {
+		out += "\n" + version(v, nil)
 	}
 	return out
 }

@@ -31,7 +31,7 @@ func inMemoryAt(t testing.TB, now func() time.Time) (*local.Store, error) {
 }
 
 func TestCapabilities(t *testing.T) {
-	want := []string{"versions", "swap", "create", "undelete", "remove versions", "stages", "annotations", "attributes", "limits", "backup", "batch", "watch"}
+	want := []string{"versions", "swap", "create", "undelete", "remove versions", "stages", "annotations", "attributes", "limits", "backup", "batch", "batch put", "rename", "watch"}
 	if got := secret.Capabilities(inMemory(t)); !slices.Equal(got, want) {
 		t.Fatalf("capabilities are %v, want %v", got, want)
 	}

@@ -66,16 +66,18 @@ func (h *hub) begin(generation uint64) {
 	}
 }
 
-// end tells of a change that was begun: its name or, if it failed, that
+// end tells of a change that was begun: its names or, if it failed, that
 // anything may have changed, since another process may have had its generation.
-func (h *hub) end(name secret.Name, err error) {
+func (h *hub) end(names []secret.Name, err error) {
 	if err != nil {
-		name = ""
+		names = []secret.Name{""}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for w := range h.watchers {
-		w.tell(name)
+		for _, n := range names {
+			w.tell(n)
+		}
 	}
 }
 

@@ -22,24 +22,41 @@ type work struct {
 
 // update runs f in a transaction and tells the watchers.
 func (s *Store) update(ctx context.Context, name secret.Name, f func(*work) error) error {
-	if err := name.Check(); err != nil {
-		return err
-	}
-	begun := false
-	err := s.db.Update(ctx, func(tx *state.Tx) error {
-		w := &work{s: s, tx: tx, name: name, now: s.now().UTC().Round(0)}
-		if err := f(w); err != nil || w.quiet {
+	return s.updateAll(ctx, []secret.Name{name}, func(all []*work) error { return f(all[0]) })
+}
+
+// updateAll is update for changes of several secrets: all or nothing.
+func (s *Store) updateAll(ctx context.Context, names []secret.Name, f func([]*work) error) error {
+	for _, n := range names {
+		if err := n.Check(); err != nil {
 			return err
 		}
-		if w.forget {
-			tx.Scrub()
+	}
+	var changed []secret.Name
+	err := s.db.Update(ctx, func(tx *state.Tx) error {
+		all := make([]*work, len(names))
+		now := s.now().UTC().Round(0)
+		for i, n := range names {
+			all[i] = &work{s: s, tx: tx, name: n, now: now}
 		}
-		begun = true
-		s.hub.begin(tx.Generation() + 1)
+		if err := f(all); err != nil {
+			return err
+		}
+		for _, w := range all {
+			if w.forget {
+				tx.Scrub()
+			}
+			if !w.quiet {
+				changed = append(changed, w.name)
+			}
+		}
+		if len(changed) > 0 {
+			s.hub.begin(tx.Generation() + 1)
+		}
 		return nil
 	})
-	if begun {
-		s.hub.end(name, err)
+	if len(changed) > 0 {
+		s.hub.end(changed, err)
 	}
 	return err
 }
@@ -142,35 +159,48 @@ func (s *Store) Swap(ctx context.Context, name secret.Name, old secret.At, value
 }
 
 func (s *Store) write(ctx context.Context, name secret.Name, val secret.Value, p head.Putting) (secret.Version, error) {
-	switch {
-	case val.IsZero():
-		return secret.Version{}, secret.Errorf(secret.Invalid, name, "there is no value to put")
-	case val.Len() > MaxValueBytes:
-		return secret.Version{}, secret.Errorf(secret.Invalid, name, "the value has %d bytes; the embedded store takes at most %d", val.Len(), MaxValueBytes)
+	if err := checkValue(name, val); err != nil {
+		return secret.Version{}, err
 	}
 	packed := packValue(val)
 	var out secret.Version
-	err := s.update(ctx, name, func(w *work) error {
-		old, err := w.free()
-		if err != nil {
-			return err
-		}
-		if p.Store, err = effective(w.tx, old); err != nil {
-			return err
-		}
-		p.Same = func(id secret.VersionID) (bool, error) { return w.same(old, id, val) }
-		r, err := head.Put(old, w.now, name, p)
-		if err != nil {
-			return err
-		}
-		out = r.Version
-		if r.Kept {
-			w.quiet = true
-			return nil
-		}
-		return w.putVersion(old, &r, packed)
+	err := s.update(ctx, name, func(w *work) (err error) {
+		out, err = w.write(val, packed, p)
+		return err
 	})
 	return out, err
+}
+
+func checkValue(name secret.Name, val secret.Value) error {
+	switch {
+	case val.IsZero():
+		return secret.Errorf(secret.Invalid, name, "there is no value to put")
+	case val.Len() > MaxValueBytes:
+		return secret.Errorf(secret.Invalid, name, "the value has %d bytes; the embedded store takes at most %d", val.Len(), MaxValueBytes)
+	default:
+		return nil
+	}
+}
+
+// write makes a new version; packed is val, ready to be stored.
+func (w *work) write(val secret.Value, packed []byte, p head.Putting) (secret.Version, error) {
+	old, err := w.free()
+	if err != nil {
+		return secret.Version{}, err
+	}
+	if p.Store, err = effective(w.tx, old); err != nil {
+		return secret.Version{}, err
+	}
+	p.Same = func(id secret.VersionID) (bool, error) { return w.same(old, id, val) }
+	r, err := head.Put(old, w.now, w.name, p)
+	if err != nil {
+		return secret.Version{}, err
+	}
+	if r.Kept {
+		w.quiet = true
+		return r.Version, nil
+	}
+	return r.Version, w.putVersion(old, &r, packed)
 }
 
 // same reports whether a version of h has this value.

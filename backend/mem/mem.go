@@ -49,6 +49,8 @@ var (
 	_ secret.Limiter          = (*Store)(nil)
 	_ secret.Archiver         = (*Store)(nil)
 	_ secret.BatchGetter      = (*Store)(nil)
+	_ secret.Batcher          = (*Store)(nil)
+	_ secret.Renamer          = (*Store)(nil)
 	_ secret.Watcher          = (*Store)(nil)
 )
 

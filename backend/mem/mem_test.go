@@ -17,7 +17,7 @@ func config() backendtest.Config {
 		Second:        func(_ backendtest.TB, b secret.Backend, _ func() time.Time) secret.Backend { return b },
 		MaxValueBytes: mem.MaxValueBytes,
 		Capabilities: []string{
-			"versions", "swap", "create", "undelete", "remove versions", "stages", "annotations", "attributes", "limits", "backup", "batch", "watch",
+			"versions", "swap", "create", "undelete", "remove versions", "stages", "annotations", "attributes", "limits", "backup", "batch", "batch put", "rename", "watch",
 		},
 	}
 }

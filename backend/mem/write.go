@@ -23,14 +23,31 @@ func (s *Store) put(ctx context.Context, n secret.Name, v secret.Value, p head.P
 	if err := ready(ctx, n); err != nil {
 		return secret.Version{}, err
 	}
-	switch {
-	case v.IsZero():
-		return secret.Version{}, secret.Errorf(secret.Invalid, n, "there is no value to put")
-	case v.Len() > MaxValueBytes:
-		return secret.Version{}, secret.Errorf(secret.Invalid, n, "a value has at most %d bytes, this one has %d", MaxValueBytes, v.Len())
+	if err := checkValue(n, v); err != nil {
+		return secret.Version{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	version, e, err := s.putting(n, v, p)
+	if err == nil && e != nil {
+		s.keep(n, e)
+	}
+	return version, err
+}
+
+func checkValue(n secret.Name, v secret.Value) error {
+	switch {
+	case v.IsZero():
+		return secret.Errorf(secret.Invalid, n, "there is no value to put")
+	case v.Len() > MaxValueBytes:
+		return secret.Errorf(secret.Invalid, n, "a value has at most %d bytes, this one has %d", MaxValueBytes, v.Len())
+	default:
+		return nil
+	}
+}
+
+// putting returns what a put makes of an entry; nil if it stays as it is.
+func (s *Store) putting(n secret.Name, v secret.Value, p head.Putting) (secret.Version, *entry, error) {
 	var old entry
 	if e := s.find(n); e != nil {
 		old = *e
@@ -39,7 +56,7 @@ func (s *Store) put(ctx context.Context, n secret.Name, v secret.Value, p head.P
 	p.Same = func(id secret.VersionID) (bool, error) { return old.values[id].Equal(v), nil }
 	r, err := head.Put(old.head, s.now(), n, p)
 	if err != nil || r.Kept {
-		return r.Version, err
+		return r.Version, nil, err
 	}
 	values := maps.Clone(old.values)
 	if values == nil {
@@ -49,8 +66,7 @@ func (s *Store) put(ctx context.Context, n secret.Name, v secret.Value, p head.P
 	for _, id := range r.Dropped {
 		delete(values, id)
 	}
-	s.keep(n, &entry{r.Head, values})
-	return r.Version, nil
+	return r.Version, &entry{r.Head, values}, nil
 }
 
 // keep stores an entry under a name and tells the watchers.
@@ -139,16 +155,20 @@ func (s *Store) Destroy(ctx context.Context, n secret.Name) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.entries[n] != nil
+	if s.entries[n] == nil {
+		return head.NotFound(n)
+	}
+	s.forget(n)
+	return nil
+}
+
+// forget removes an entry and tells the watchers.
+func (s *Store) forget(n secret.Name) {
 	delete(s.entries, n)
 	if i, ok := slices.BinarySearch(s.names, n); ok {
 		s.names = slices.Delete(s.names, i, i+1)
 	}
-	if !known {
-		return head.NotFound(n)
-	}
 	s.watch.tell(n)
-	return nil
 }
 
 // Expired names the deleted secrets whose time to come back is over. They can
