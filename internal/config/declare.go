@@ -64,15 +64,33 @@ func NewProject(folder string, main File, local *File) (*Project, error) {
 	}
 	p := &Project{Name: cmp.Or(merged.Project, folder), DefaultEnv: merged.DefaultEnv, file: merged, envs: map[string]Environment{}}
 	for name, e := range merged.Env {
-		p.envs[name] = Environment{
-			Name: name, Backend: deref(e.Backend, BackendLocal), Address: deref(e.Address, ""), Mount: deref(e.Mount, ""),
-			Prefix: deref(e.Prefix, ""), Protected: deref(e.Protected, false),
-		}
+		p.envs[name] = environment(name, e)
 	}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// environment fills in what a file does not say. Environments of the embedded
+// store all lie in the project's one store: each has a prefix of its own there,
+// or they would be one place with two names and two sets of rules.
+func environment(name string, e Env) Environment {
+	out := Environment{
+		Name: name, Backend: deref(e.Backend, BackendLocal), Address: deref(e.Address, ""), Mount: deref(e.Mount, ""),
+		Prefix: deref(e.Prefix, ""), Protected: deref(e.Protected, false),
+	}
+	if e.Prefix == nil && out.Backend == BackendLocal {
+		out.Prefix = name + "/"
+	}
+	return out
+}
+
+// overlaps reports whether two environments share secrets: what one of them
+// forbids, the other could permit.
+func (e Environment) overlaps(f Environment) bool {
+	same := e.Backend == f.Backend && e.Address == f.Address && e.Mount == f.Mount
+	return same && (strings.HasPrefix(e.Prefix, f.Prefix) || strings.HasPrefix(f.Prefix, e.Prefix))
 }
 
 // refuseWeaker refuses what a file that git does not show may not take away.
@@ -148,7 +166,13 @@ func (p *Project) check() error {
 	if _, ok := p.envs[p.DefaultEnv]; !ok && len(p.envs) > 0 {
 		problems = append(problems, FileName+": default_env names no environment\n  there are: "+strings.Join(p.EnvNames(), ", "))
 	}
-	for _, n := range p.EnvNames() {
+	names := p.EnvNames()
+	for i, n := range names {
+		for _, other := range names[:i] {
+			if p.envs[n].overlaps(p.envs[other]) {
+				problems = append(problems, FileName+": env."+other+" and env."+n+" share secrets: one lies within the other\n  give each a prefix of its own")
+			}
+		}
 		switch b := p.envs[n].Backend; b {
 		case BackendLocal, BackendVault, BackendAWS, BackendAzure:
 		default:

@@ -36,7 +36,7 @@ type Env struct {
 	Backend   *string           `toml:"backend" json:"backend,omitempty" jsonschema:"the kind of store: local, vault, awssm or azurekv"`
 	Address   *string           `toml:"address" json:"address,omitempty" jsonschema:"the store's URL, where it has one"`
 	Mount     *string           `toml:"mount" json:"mount,omitempty" jsonschema:"the mount of a Vault store"`
-	Prefix    *string           `toml:"prefix" json:"prefix,omitempty" jsonschema:"put before every name in the store; it ends in /"`
+	Prefix    *string           `toml:"prefix" json:"prefix,omitempty" jsonschema:"put before every name in the store; it ends in /; in the embedded store the environment's name and / unless said otherwise"`
 	Protected *bool             `toml:"protected" json:"protected,omitempty" jsonschema:"writes ask first, and agents are refused until someone approves"`
 	Secrets   map[string]Secret `toml:"secrets" json:"secrets,omitempty" jsonschema:"what is declared differently in this environment"`
 }

@@ -242,3 +242,33 @@ func FuzzParseTemplate(f *testing.F) {
 		}
 	})
 }
+
+// Two environments in one store are two places, or refused.
+func TestEnvironmentsAreApart(t *testing.T) {
+	project := func(text string) (*Project, error) {
+		f, err := ParseFile(FileName, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return NewProject("folder", f, nil)
+	}
+	p, err := project("default_env = \"dev\"\n[env.dev]\n[env.prod]\nprotected = true\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []string{"dev", "prod"} {
+		if e, err := p.Environment(n); err != nil || e.Prefix != n+"/" {
+			t.Errorf("%s has the prefix %q (%v)", n, e.Prefix, err)
+		}
+	}
+	for name, bad := range map[string]string{
+		"environment-alias-evades-forbid":     "default_env = \"dev\"\n[env.dev]\nprefix = \"prod/\"\n[env.prod]\n",
+		"environment-enclosing-evades-forbid": "default_env = \"dev\"\n[env.dev]\nprefix = \"\"\n[env.prod]\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := project(bad); secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), "env.dev and env.prod share secrets") {
+				t.Errorf("err = %v", err)
+			}
+		})
+	}
+}
