@@ -192,7 +192,7 @@ recorded, and verification reports the break for ever.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
-			if err := a.confirm("begin the audit log anew"); err != nil {
+			if err := a.confirm(cmd.Context(), "begin the audit log anew"); err != nil {
 				return err
 			}
 			key, err := s.Adopt(cmd.Context())

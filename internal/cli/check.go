@@ -106,7 +106,11 @@ func (a *app) askMissing(ctx context.Context, o *config.Opened, missing []config
 	if !a.interactive() || a.flags.json {
 		return missingError(missing, "")
 	}
-	if !a.wants(count(len(missing), "secret") + " missing: type the values now") {
+	yes, err := a.wants(ctx, count(len(missing), "secret")+" missing: type the values now")
+	if err != nil {
+		return err
+	}
+	if !yes {
 		return missingError(missing, "")
 	}
 	for _, m := range missing {

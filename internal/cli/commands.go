@@ -39,7 +39,7 @@ func (a *app) plainRef(o *config.Opened, s string) (secret.Ref, error) {
 		return secret.Ref{}, err
 	}
 	if r.Field != "" || r.At != (secret.At{}) {
-		return secret.Ref{}, secret.Errorf(secret.Invalid, r.Name, "this command acts on a whole secret: give its name without # or @")
+		return secret.Ref{}, secret.Errorf(secret.Invalid, "", "this command acts on a whole secret: give its name without # or @")
 	}
 	return r, nil
 }

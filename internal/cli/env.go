@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -35,7 +37,7 @@ func (a *app) envList(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	t := &table{head: []string{"ENVIRONMENT", "BACKEND", "", "PREFIX"}}
+	t := &table{head: []string{"ENVIRONMENT", "BACKEND", "NOTE", "PREFIX"}}
 	for _, name := range o.Project.EnvNames() {
 		e, err := o.Project.Environment(name)
 		if err != nil {
@@ -48,14 +50,14 @@ func (a *app) envList(cmd *cobra.Command) error {
 			}
 			continue
 		}
-		note := ""
-		switch {
-		case e.Protected:
-			note = "protected"
-		case isDefault:
-			note = "default"
+		var notes []string
+		if isDefault {
+			notes = append(notes, "default")
 		}
-		t.add(name, e.Backend, note, e.Prefix)
+		if e.Protected {
+			notes = append(notes, "protected")
+		}
+		t.add(name, e.Backend, strings.Join(notes, ", "), e.Prefix)
 	}
 	if a.flags.json {
 		return nil

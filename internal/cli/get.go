@@ -49,7 +49,7 @@ func (a *app) get(ctx context.Context, arg string, stage secret.Stage) error {
 	}
 	if stage != "" {
 		if r.At != (secret.At{}) {
-			return secret.Errorf(secret.Invalid, r.Name, "give a version after @ or --stage, not both")
+			return secret.Errorf(secret.Invalid, "", "give a version after @ or --stage, not both")
 		}
 		r.At.Stage = stage
 	}
@@ -58,7 +58,7 @@ func (a *app) get(ctx context.Context, arg string, stage secret.Stage) error {
 		return a.explain(ctx, o, r, err)
 	}
 	if !a.flags.json {
-		return a.value(v.Value.Reveal())
+		return a.value(r, v.Value.Reveal())
 	}
 	return a.object(valueObject(r, v))
 }

@@ -48,7 +48,7 @@ func (a *app) init(ctx context.Context, recovery string, keyFile bool) error {
 	}
 	opts := config.InitOptions{Options: a.options(), Recovery: recovery}
 	opts.NoKeyring = keyFile
-	identity, err := a.offerRecovery(&opts)
+	identity, err := a.offerRecovery(ctx, &opts)
 	if err != nil {
 		return err
 	}
@@ -85,12 +85,12 @@ func (a *app) madeStore(m config.Made) {
 }
 
 // offerRecovery makes a recovery key, on a terminal and if a person wants one.
-func (a *app) offerRecovery(opts *config.InitOptions) (identity string, err error) {
+func (a *app) offerRecovery(ctx context.Context, opts *config.InitOptions) (identity string, err error) {
 	if opts.Recovery != "" || !a.interactive() || a.flags.yes || a.flags.json {
 		return "", nil
 	}
-	if !a.wants("make a recovery key, shown once") {
-		return "", nil
+	if yes, err := a.wants(ctx, "make a recovery key, shown once"); err != nil || !yes {
+		return "", err
 	}
 	key, recipient, err := seal.NewRecovery()
 	if err != nil {

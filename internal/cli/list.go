@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -19,7 +20,8 @@ func (a *app) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list [PREFIX]",
 		Short:   "List the names of secrets",
-		Long:    "List the names of the secrets of an environment that you may list.\nPREFIX may name an environment: prod:app/",
+		Long: `List the names of the secrets of an environment that you may list. PREFIX may name
+an environment: prod:app/`,
 		Example: "  tacit list\n  tacit list app/ --long\n  tacit list --deleted",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,47 +64,84 @@ func (a *app) list(ctx context.Context, prefix string, long, deleted bool) error
 	if err != nil {
 		return err
 	}
-	t := &table{head: []string{"NAME", "VERSION", "AGE", "ROTATION", "TAGS"}, right: map[int]bool{1: true}}
-	if deleted {
-		t = &table{head: []string{"NAME", "DELETED", "GONE"}}
-	}
+	l := a.newListing(env, long, deleted, due)
 	for m, err := range o.Broker.List(ctx, o.Caller, env, opts) {
 		if err != nil {
-			return err
+			return errors.Join(err, l.end())
 		}
-		if err := a.listed(t, env, m, listStyle{long: long, deleted: deleted, due: due}); err != nil {
+		if err := l.add(m); err != nil {
 			return err
 		}
 	}
-	if len(t.rows) == 0 {
-		return nil
+	return l.end()
+}
+
+// A listing prints secrets as they come.
+type listing struct {
+	*app
+	env   string
+	due   map[secret.Name]time.Duration
+	table *table // nil for bare names
+	cells func(secret.Meta) []string
+	any   bool
+}
+
+func (a *app) newListing(env string, long, deleted bool, due map[secret.Name]time.Duration) *listing {
+	l := &listing{app: a, env: env, due: due}
+	switch {
+	case deleted:
+		l.table = &table{head: []string{"NAME", "DELETED", "GONE"}}
+		l.cells = func(m secret.Meta) []string {
+			return []string{string(m.Name), a.ago(m.Deleted), "in " + a.left(m.Purge)}
+		}
+	case long && len(due) == 0:
+		l.table = &table{head: []string{"NAME", "VERSION", "AGE", "TAGS"}, right: map[int]bool{1: true}}
+		l.cells = func(m secret.Meta) []string {
+			v, _ := m.Current()
+			return []string{string(m.Name), versionNumber(v), a.age(v.Created), tags(m.Tags)}
+		}
+	case long:
+		l.table = &table{head: []string{"NAME", "VERSION", "AGE", "ROTATION", "TAGS"}, right: map[int]bool{1: true}}
+		l.cells = func(m secret.Meta) []string {
+			v, _ := m.Current()
+			return []string{string(m.Name), versionNumber(v), a.age(v.Created), a.rotation(v.Created, due[m.Name]), tags(m.Tags)}
+		}
 	}
-	return a.table(t)
+	return l
 }
 
-type listStyle struct {
-	long, deleted bool
-	due           map[secret.Name]time.Duration
-}
-
-// listed prints one secret, or adds it to the table that is printed at the end.
-func (a *app) listed(t *table, env string, m secret.Meta, s listStyle) error {
+func (l *listing) add(m secret.Meta) error {
+	l.any = true
 	v, _ := m.Current()
 	switch {
-	case a.flags.json:
-		return a.object(listJSON{
-			Env: env, Name: string(m.Name), Version: v.Number, Created: v.Created, Age: a.age(v.Created),
+	case l.flags.json:
+		return l.object(listJSON{
+			Env: l.env, Name: string(m.Name), Version: v.Number, Created: v.Created, Age: l.age(v.Created),
 			Tags: m.Tags, Description: m.Description, Deleted: m.Deleted, Purge: m.Purge,
 		})
-	case s.deleted:
-		t.add(string(m.Name), a.age(m.Deleted)+" ago", "in "+span(m.Purge.Sub(a.now())))
-		return nil
-	case s.long:
-		t.add(string(m.Name), strconv.FormatUint(v.Number, 10), a.age(v.Created), a.rotation(v.Created, s.due[m.Name]), tags(m.Tags))
-		return nil
+	case l.table != nil:
+		return l.row(l.table, l.cells(m)...)
 	default:
-		return a.line(string(m.Name))
+		return l.line(string(m.Name))
 	}
+}
+
+// end prints what is left of a table. A person who sees nothing is told why.
+func (l *listing) end() error {
+	if l.any && l.table != nil && !l.flags.json {
+		return l.app.table(l.table)
+	}
+	if !l.any && terminal(l.Out) && !l.flags.json {
+		l.hint("nothing to show in %s", l.env)
+	}
+	return nil
+}
+
+func versionNumber(v secret.Version) string {
+	if v.Number == 0 {
+		return ""
+	}
+	return strconv.FormatUint(v.Number, 10)
 }
 
 // rotation tells when a value is due to be replaced.
@@ -110,11 +149,11 @@ func (a *app) rotation(created time.Time, every time.Duration) string {
 	if every == 0 || created.IsZero() {
 		return ""
 	}
-	left := created.Add(every).Sub(a.now())
-	if left <= 0 {
-		return "overdue " + span(-left)
+	due := created.Add(every)
+	if !due.After(a.now()) {
+		return "overdue " + a.age(due)
 	}
-	return "due in " + span(left)
+	return "due in " + a.left(due)
 }
 
 // rotations returns how old the values of an environment may grow, as declared.
@@ -133,18 +172,6 @@ func rotations(o *config.Opened, env string) (map[secret.Name]time.Duration, err
 		}
 	}
 	return out, nil
-}
-
-// span writes a length of time in its largest unit.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Hour:
-		return strconv.Itoa(int(d/time.Minute)) + "m"
-	case d < 24*time.Hour:
-		return strconv.Itoa(int(d/time.Hour)) + "h"
-	default:
-		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
-	}
 }
 
 func tags(m map[string]string) string {

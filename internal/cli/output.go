@@ -6,7 +6,10 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	xwidth "golang.org/x/text/width"
 
 	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/secret"
@@ -40,8 +43,12 @@ func (a *app) object(v any) error {
 	return written(e.Encode(v))
 }
 
-// value prints a value as it is; a terminal gets a newline after it.
-func (a *app) value(b []byte) error {
+// value prints a value as it is; a terminal gets a newline after it. What is
+// no text would be taken as commands there, so it is kept from it.
+func (a *app) value(r secret.Ref, b []byte) error {
+	if terminal(a.Out) && !isText(b) {
+		return secret.Errorf(secret.Invalid, "", "%s is no text, and this is a terminal\n  tacit get %s > FILE", r, r)
+	}
 	if _, err := a.Out.Write(b); err != nil {
 		return written(err)
 	}
@@ -50,6 +57,19 @@ func (a *app) value(b []byte) error {
 		return written(err)
 	}
 	return nil
+}
+
+// isText reports whether a terminal shows b as it is.
+func isText(b []byte) bool {
+	if !utf8.Valid(b) {
+		return false
+	}
+	for _, r := range string(b) {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' {
+			return false
+		}
+	}
+	return true
 }
 
 // written gives an error of writing to stdout its kind.
@@ -63,10 +83,15 @@ func written(err error) error {
 // A table prints aligned columns to stdout. On a terminal the last column is
 // cut to fit.
 type table struct {
-	head  []string
-	right map[int]bool // columns aligned to the right
-	rows  [][]string
+	head   []string
+	right  map[int]bool // columns aligned to the right
+	rows   [][]string   // not printed yet
+	widths []int        // set when the head is printed
 }
+
+// tableRows is how many rows decide how wide the columns are. What comes after
+// them is printed at once, so that no list is too long for the memory.
+const tableRows = 1000
 
 func (t *table) add(cells ...string) {
 	for i := range cells {
@@ -75,48 +100,84 @@ func (t *table) add(cells ...string) {
 	t.rows = append(t.rows, cells)
 }
 
+// row adds a row to a table that may be long.
+func (a *app) row(t *table, cells ...string) error {
+	t.add(cells...)
+	if len(t.rows) < tableRows && t.widths == nil {
+		return nil
+	}
+	return a.table(t)
+}
+
+// table prints the rows that were not printed yet, below the head.
 func (a *app) table(t *table) error {
-	widths := make([]int, len(t.head))
-	all := append([][]string{t.head}, t.rows...)
-	for _, row := range all {
-		for i, c := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+	rows := t.rows
+	if t.widths == nil {
+		rows = append([][]string{t.head}, rows...)
+		t.widths = make([]int, len(t.head))
+		for _, row := range rows {
+			for i, c := range row {
+				t.widths[i] = max(t.widths[i], columns(c))
+			}
 		}
 	}
+	t.rows = t.rows[:0]
 	limit := width(a.Out)
 	var b strings.Builder
-	for _, row := range all {
-		b.WriteString(t.line(row, widths, limit) + "\n")
+	for _, row := range rows {
+		b.WriteString(t.line(row, limit) + "\n")
 	}
 	_, err := io.WriteString(a.Out, b.String())
 	return written(err)
 }
 
-func (t *table) line(row []string, widths []int, limit int) string {
+func (t *table) line(row []string, limit int) string {
 	var b strings.Builder
 	for i, c := range row {
-		pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
-		switch {
-		case i > 0:
+		pad := strings.Repeat(" ", max(0, t.widths[i]-columns(c)))
+		if i > 0 {
 			b.WriteString("  ")
-			fallthrough
-		default:
-			if t.right[i] {
-				c, pad = pad+c, ""
-			}
-			b.WriteString(c + pad)
 		}
+		if t.right[i] {
+			c, pad = pad+c, ""
+		}
+		b.WriteString(c + pad)
 	}
 	return cut(strings.TrimRight(b.String(), " "), limit)
 }
 
+// columns returns how many columns of a terminal a text takes.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+func runeColumns(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0 // stands on the letter before it
+	case xwidth.LookupRune(r).Kind() == xwidth.EastAsianWide, xwidth.LookupRune(r).Kind() == xwidth.EastAsianFullwidth:
+		return 2
+	default:
+		return 1
+	}
+}
+
 // cut shortens a line to limit columns; 0 is no limit.
 func cut(s string, limit int) string {
-	if limit == 0 || utf8.RuneCountInString(s) <= limit {
+	if limit == 0 || columns(s) <= limit {
 		return s
 	}
-	r := []rune(s)
-	return string(r[:limit-1]) + "…"
+	n := 0
+	for i, r := range s {
+		if n += runeColumns(r); n >= limit {
+			return s[:i] + "…"
+		}
+	}
+	return s
 }
 
 // age tells how long ago t was, in the largest unit that fits.
@@ -125,9 +186,27 @@ func (a *app) age(t time.Time) string {
 		return ""
 	}
 	d := a.now().Sub(t)
-	switch {
-	case d < time.Minute:
+	if d < time.Minute {
 		return "now"
+	}
+	return span(d)
+}
+
+// ago is age in a sentence.
+func (a *app) ago(t time.Time) string {
+	if s := a.age(t); s != "" && s != "now" {
+		return s + " ago"
+	}
+	return "now"
+}
+
+// left tells how long it is until t. What was just promised for 30 days has
+// 30 days left.
+func (a *app) left(t time.Time) string { return span(t.Sub(a.now()) + 30*time.Second) }
+
+// span writes a length of time in the largest unit that fits.
+func span(d time.Duration) string {
+	switch {
 	case d < time.Hour:
 		return fmt.Sprintf("%dm", d/time.Minute)
 	case d < 24*time.Hour:

@@ -1,9 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/term"
@@ -23,60 +23,113 @@ func (a *app) agent() bool { return a.sys.Caller().Principal.IsAgent() }
 
 // confirm asks before something that is hard to undo. --yes answers; without
 // a terminal the answer is no, and the error says how to answer.
-func (a *app) confirm(format string, args ...any) error {
-	if a.flags.yes {
-		return nil
-	}
+func (a *app) confirm(ctx context.Context, format string, args ...any) error {
 	question := fmt.Sprintf(format, args...)
-	if !a.interactive() {
-		return secret.Errorf(secret.Invalid, "", "%s needs an answer, and there is no terminal to ask on\n  --yes answers it", question)
+	if !a.flags.yes && !a.interactive() {
+		return secret.Errorf(secret.Invalid, "", "%s: this asks first, and there is no terminal to ask on\n  --yes answers it", question)
+	}
+	yes, err := a.wants(ctx, question)
+	if err == nil && !yes {
+		err = secret.Errorf(secret.Invalid, "", "nothing was changed")
+	}
+	return err
+}
+
+// wants asks a person whether they want something. Only y and yes are yes; no
+// answer at all is an error.
+func (a *app) wants(ctx context.Context, question string) (bool, error) {
+	if a.flags.yes {
+		return true, nil
 	}
 	_, _ = fmt.Fprintf(a.Err, "%s? [y/N] ", question)
-	line, err := bufio.NewReader(a.In).ReadString('\n')
-	if err != nil && line == "" {
-		return secret.Errorf(secret.Invalid, "", "no answer: nothing was changed")
+	var line []byte
+	for !strings.HasSuffix(string(line), "\n") {
+		// A terminal gives a line at a time, so nothing is taken from the next
+		// question.
+		b, err := readSome(ctx, a.In)
+		if err != nil {
+			_, _ = fmt.Fprintln(a.Err)
+			return false, err
+		}
+		line = append(line, b...)
+		if len(line) > 1<<10 {
+			return false, secret.Errorf(secret.Invalid, "", "that is no answer: nothing was changed")
+		}
 	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
+	switch strings.ToLower(strings.TrimSpace(string(line))) {
 	case "y", "yes":
-		return nil
+		return true, nil
 	default:
-		return secret.Errorf(secret.Invalid, "", "nothing was changed")
+		return false, nil
 	}
 }
 
-// wants asks a person whether they want something; no is no error.
-func (a *app) wants(question string) bool { return a.confirm("%s", question) == nil }
-
-// hidden asks for something without showing what is typed.
-func (a *app) hidden(ctx context.Context, prompt string) ([]byte, error) {
-	_, _ = fmt.Fprintf(a.Err, "%s (hidden): ", prompt)
-	type answer struct {
-		b   []byte
-		err error
-	}
+// hidden asks for something without showing what is typed or pasted.
+func (a *app) hidden(ctx context.Context, prompt string) (value []byte, err error) {
 	fd := int(a.In.Fd())
-	before, err := term.GetState(fd)
+	// Raw before the prompt is shown: who answers at once must not be echoed,
+	// and a line longer than the terminal's own 4,095 bytes must not be cut.
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return nil, secret.Errorf(secret.Unavailable, "", "the terminal cannot be read: %s", err)
 	}
-	typed := make(chan answer, 1)
+	on, off := a.pasteMarks()
+	_, _ = fmt.Fprintf(a.Err, "%s%s (hidden): ", on, prompt)
+	defer func() {
+		_, _ = fmt.Fprintf(a.Err, "%s\r\n", off)
+		_ = term.Restore(fd, before)
+	}()
+	var t typed
+	for {
+		b, err := readSome(ctx, a.In)
+		if err != nil {
+			return nil, err
+		}
+		if done, err := t.feed(b); done || err != nil {
+			return t.value, err
+		}
+	}
+}
+
+// pasteMarks returns what makes a terminal mark what is pasted, so that a key
+// of several lines can be, and what ends it. A dumb terminal gets neither.
+func (a *app) pasteMarks() (on, off string) {
+	if t := a.sys.Var("TERM"); t == "" || t == "dumb" {
+		return "", ""
+	}
+	return "\x1b[?2004h", "\x1b[?2004l"
+}
+
+// readSome reads what there is, once. When ctx ends first, the read stays
+// behind, and so must be the last of the process.
+func readSome(ctx context.Context, f *os.File) ([]byte, error) {
+	type result struct {
+		b   []byte
+		err error
+	}
+	got := make(chan result, 1)
 	go func() {
-		b, err := term.ReadPassword(fd)
-		typed <- answer{b, err}
+		b := make([]byte, 4096)
+		n, err := f.Read(b)
+		got <- result{b[:n], err}
 	}()
 	select {
-	case t := <-typed:
-		_, _ = fmt.Fprintln(a.Err)
-		if t.err != nil {
-			return nil, secret.Errorf(secret.Invalid, "", "nothing was typed")
+	case r := <-got:
+		if len(r.b) == 0 {
+			return nil, noAnswer()
 		}
-		return t.b, nil
+		return r.b, nil
 	case <-ctx.Done():
-		// Ctrl-C in the middle: the terminal must echo again.
-		_ = term.Restore(fd, before)
-		_, _ = fmt.Fprintln(a.Err)
-		return nil, secret.Errorf(secret.Unavailable, "", "interrupted: nothing was changed")
+		return nil, interrupted()
 	}
+}
+
+func noAnswer() error {
+	return secret.Errorf(secret.Invalid, "", "no answer: nothing was changed")
+}
+
+func interrupted() error {
+	return secret.Errorf(secret.Unavailable, "", "interrupted: nothing was changed")
 }
 
 // passphrase returns how to ask for a store's passphrase; nil if nobody can be

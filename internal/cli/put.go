@@ -104,16 +104,16 @@ func (a *app) putTarget(ctx context.Context, arg string, f putFlags) (*config.Op
 	case err != nil:
 		return nil, r, err
 	case r.At != (secret.At{}):
-		return nil, r, secret.Errorf(secret.Invalid, r.Name, "put writes a new version: give no @version\n  --if-version writes only if that version is current")
+		return nil, r, secret.Errorf(secret.Invalid, "", "put writes a new version: give no @version\n  --if-version writes only if that version is current")
 	case f.generate != "" && !isGenerator(f.generate):
-		return nil, r, secret.Errorf(secret.Invalid, r.Name, "--generate makes password, hex, base64, uuid or ed25519")
+		return nil, r, secret.Errorf(secret.Invalid, "", "--generate makes password, hex, base64, uuid or ed25519")
 	}
 	if f.declare != "" {
 		if err := o.CanDeclare(f.declare); err != nil {
 			return nil, r, err
 		}
 	}
-	return o, r, a.askProtected(o, r)
+	return o, r, a.askProtected(ctx, o, r)
 }
 
 func (a *app) wouldPut(r secret.Ref, f putFlags) error {
@@ -138,16 +138,16 @@ func (a *app) input(ctx context.Context, r secret.Ref, f putFlags) (secret.Value
 		b, err = readFile(f.file)
 	case terminal(a.In):
 		if !a.interactive() {
-			return secret.Value{}, secret.Errorf(secret.Invalid, r.Name, "there is nobody to ask for the value\n  give it on stdin:  tacit put %s < FILE", r)
+			return secret.Value{}, secret.Errorf(secret.Invalid, "", "there is nobody to ask for the value\n  give it on stdin:  tacit put %s < FILE", r)
 		}
 		b, err = a.hidden(ctx, "value for "+r.String())
 		if err == nil && len(b) == 0 {
-			err = secret.Errorf(secret.Invalid, r.Name, "nothing was typed: nothing was changed")
+			err = secret.Errorf(secret.Invalid, "", "%s: nothing was typed, so nothing was changed", plain(r))
 		}
 	default:
 		b, err = readAll(a.In, maxInput)
 		if err == nil && len(b) == 0 {
-			err = secret.Errorf(secret.Invalid, r.Name, "stdin is empty: nothing was changed\n  an empty value is written with --file /dev/null")
+			err = secret.Errorf(secret.Invalid, "", "%s: stdin is empty, so nothing was changed\n  an empty value:  tacit put %s --file /dev/null", plain(r), r)
 		}
 	}
 	if err != nil {
@@ -192,7 +192,7 @@ func (a *app) annotations(ctx context.Context, o *config.Opened, r secret.Ref, f
 	for _, t := range f.tags {
 		k, v, ok := strings.Cut(t, "=")
 		if !ok || k == "" {
-			return nil, secret.Errorf(secret.Invalid, r.Name, "%q is no tag: write key=value", t)
+			return nil, secret.Errorf(secret.Invalid, "", "%q is no tag: write key=value", t)
 		}
 		out.Tags[k] = v
 	}
@@ -262,12 +262,12 @@ func (a *app) rollback(ctx context.Context, arg string) error {
 		return err
 	}
 	if r.Field != "" {
-		return secret.Errorf(secret.Invalid, r.Name, "rollback writes a whole value: give no #field")
+		return secret.Errorf(secret.Invalid, "", "rollback writes a whole value: give no #field")
 	}
 	if r.At == (secret.At{}) {
 		r.At.Stage = secret.Previous
 	}
-	if err := a.askProtected(o, r); err != nil {
+	if err := a.askProtected(ctx, o, r); err != nil {
 		return err
 	}
 	v, err := o.Broker.Rollback(ctx, o.Caller, r)

@@ -48,7 +48,7 @@ func (a *app) delete(ctx context.Context, arg string, opts *secret.DeleteOptions
 	if a.flags.json {
 		return a.object(changeJSON{Env: r.Env, Name: string(r.Name), Deleted: m.Deleted, Purge: m.Purge})
 	}
-	a.say("deleted", r.String(), "gone in %s", span(m.Purge.Sub(a.now())+time.Minute))
+	a.say("deleted", r.String(), "gone in %s", a.left(m.Purge))
 	a.hint("bring it back:  tacit undelete %s", r)
 	return nil
 }
@@ -93,7 +93,7 @@ this back, so it is a right of its own, and it asks first.`,
 			if err != nil {
 				return err
 			}
-			if err := a.confirm("destroy %s for ever", r); err != nil {
+			if err := a.confirm(cmd.Context(), "destroy %s for ever", r); err != nil {
 				return err
 			}
 			if err := o.Broker.Destroy(cmd.Context(), o.Caller, r); err != nil {
@@ -137,14 +137,14 @@ func (a *app) target(ctx context.Context, arg string) (*config.Opened, secret.Re
 	if err != nil {
 		return nil, secret.Ref{}, err
 	}
-	return o, r, a.askProtected(o, r)
+	return o, r, a.askProtected(ctx, o, r)
 }
 
 // askProtected asks before a write to a protected environment. Agents are not
 // asked: the policy refuses them.
-func (a *app) askProtected(o *config.Opened, r secret.Ref) error {
+func (a *app) askProtected(ctx context.Context, o *config.Opened, r secret.Ref) error {
 	if !o.Protected(r.Env) || a.agent() {
 		return nil
 	}
-	return a.confirm("%s is protected: change %s", r.Env, r)
+	return a.confirm(ctx, "%s is protected: change %s", r.Env, r)
 }

@@ -287,7 +287,7 @@ func (a *app) restoreCommand() *cobra.Command {
 					return secret.Errorf(secret.Invalid, "", "%s: cannot be read: %s", args[0], reason(err))
 				}
 				defer func() { _ = f.Close() }()
-				if err := a.confirm("put %s in the place of store %s…", args[0], s.StoreID()[:4]); err != nil {
+				if err := a.confirm(cmd.Context(), "put %s in the place of store %s…", args[0], s.StoreID()[:4]); err != nil {
 					return err
 				}
 				key, err := s.Restore(cmd.Context(), f)
@@ -311,7 +311,7 @@ func (a *app) acceptCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), "accept a rollback", true, func(s *config.StoreAdmin) error {
-				if err := a.confirm("take the store as it is"); err != nil {
+				if err := a.confirm(cmd.Context(), "take the store as it is"); err != nil {
 					return err
 				}
 				key, err := s.AcceptRollback(cmd.Context())

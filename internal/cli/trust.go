@@ -48,7 +48,7 @@ func (a *app) trust(ctx context.Context, store string) (err error) {
 	if store != "" {
 		question = "bind " + r.Root + " to store " + store[:min(4, len(store))] + "… and trust its files"
 	}
-	if err := a.confirm("%s", question); err != nil {
+	if err := a.confirm(ctx, "%s", question); err != nil {
 		return err
 	}
 	caller := a.sys.Caller()
