@@ -109,7 +109,8 @@ func runPage(t *testing.T, p page) error {
 		if !shows(want, lines(got)) {
 			all = append(all, fmt.Errorf("%s:%d: $ %s\nthe page shows:\n%s\nthere came:\n%s", p.file, step.line, step.command, strings.Join(want, "\n"), got))
 		}
-		if code != 0 && len(want) == 0 && !(i+1 < len(p.steps) && p.steps[i+1].command == "echo $?") {
+		told := i+1 < len(p.steps) && p.steps[i+1].command == "echo $?"
+		if code != 0 && len(want) == 0 && !told {
 			all = append(all, fmt.Errorf("%s:%d: $ %s\nfailed without a word, exit code %d", p.file, step.line, step.command, code))
 		}
 	}

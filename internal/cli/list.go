@@ -18,8 +18,8 @@ import (
 func (a *app) listCommand() *cobra.Command {
 	var long, deleted bool
 	c := &cobra.Command{
-		Use:     "list [PREFIX]",
-		Short:   "List the names of secrets",
+		Use:   "list [PREFIX]",
+		Short: "List the names of secrets",
 		Long: `List the names of the secrets of an environment that you may list. PREFIX may name
 an environment: prod:app/`,
 		Example: "  tacit list\n  tacit list app/ --long\n  tacit list --deleted",

@@ -74,8 +74,8 @@ func TestTypedRefused(t *testing.T) {
 func FuzzTyped(f *testing.F) {
 	f.Add([]byte("a\x1b[201"), "\x1b[A\x7f")
 	f.Fuzz(func(t *testing.T, paste []byte, before string) {
-		var any typed
-		_, _ = any.feed([]byte(before))
+		var fed typed
+		_, _ = fed.feed([]byte(before))
 		if bytes.Contains(append(paste, pasteEnds[:5]...), []byte(pasteEnds)) || bytes.ContainsAny(paste, "\r\n") {
 			return
 		}
