@@ -101,8 +101,15 @@ func (e *Error) Error() string {
 	return string(e.Name) + ": " + what
 }
 
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap returns the cause. A kind or state that the cause has of its own is
+// hidden, so that errors.Is finds one kind in each error: who asks a corrupt
+// store for NotFound must not be told that it is empty.
+func (e *Error) Unwrap() error {
+	if KindOf(e.Err) == 0 && StateOf(e.Err) == 0 {
+		return e.Err
+	}
+	return cause{e.Err}
+}
 
 // Is reports whether target is the kind or the state of e.
 func (e *Error) Is(target error) bool {
@@ -130,4 +137,28 @@ func StateOf(err error) State {
 		return e.State
 	}
 	return 0
+}
+
+// A cause is an error with a kind, as the cause of another one: everything but
+// kind and state is found in it.
+type cause struct{ error }
+
+// Is reports whether target is in the cause; no kind and no state is.
+func (c cause) Is(target error) bool {
+	switch target.(type) {
+	case Kind, State:
+		return false
+	default:
+		return errors.Is(c.error, target)
+	}
+}
+
+// As finds a type in the cause, but for those that tell a kind or state.
+func (c cause) As(target any) bool {
+	switch target.(type) {
+	case *Kind, *State, **Error:
+		return false
+	default:
+		return errors.As(c.error, target)
+	}
 }

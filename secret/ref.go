@@ -60,8 +60,9 @@ func ParseRef(s string) (Ref, error) {
 	return r, nil
 }
 
-// String writes a reference that [ParseRef] reads back. A stage other than
-// current and previous has no text and is left out.
+// String writes a reference that [ParseRef] reads back. Of a version that is
+// selected in several ways it writes one: the identity, else the number. A
+// stage other than current and previous has no text and is left out.
 func (r Ref) String() string {
 	var b strings.Builder
 	if r.Env != "" {
@@ -109,7 +110,7 @@ func parseAt(s string) (At, error) {
 	if n, err := strconv.ParseUint(s, 10, 64); err == nil && n > 0 && s[0] != '0' && s[0] != '+' {
 		return At{Number: n}, nil
 	}
-	if len(s) >= 32 && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if VersionID(s).Check() == nil {
 		return At{ID: VersionID(s)}, nil
 	}
 	return At{}, Errorf(Invalid, "", "a reference's version is a number, a version's id (32 to 64 characters) or \"previous\"\n  other stages: --stage")

@@ -2,12 +2,22 @@ package secret
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
 // A VersionID names one version of one secret for ever: opaque, 32 to 64
-// characters. It is empty where a store has no versions.
+// visible ASCII characters. It is empty where a store has no versions.
 type VersionID string
+
+// Check reports what is wrong with id, as an error of kind [Invalid]; nil if
+// it can name a version, which the empty one does not.
+func (id VersionID) Check() error {
+	if len(id) < 32 || len(id) > 64 || strings.ContainsFunc(string(id), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return Errorf(Invalid, "", "a version's id has 32 to 64 visible ASCII characters")
+	}
+	return nil
+}
 
 // A Stage is a label that points at one version of a secret.
 type Stage string
