@@ -58,16 +58,42 @@ func (q *call) swap(ctx context.Context, back secret.Backend, s swapping) (secre
 	if !q.env.Exclusive {
 		return secret.Version{}, secret.Errorf(secret.Unsupported, q.name, "this store cannot compare and swap")
 	}
-	// within holds the name's lock.
+	return q.swapHere(ctx, back, s)
+}
+
+// swapHere compares and swaps where the store cannot. within holds the name's
+// lock.
+func (q *call) swapHere(ctx context.Context, back secret.Backend, s swapping) (secret.Version, error) {
+	if s.opts != nil && s.opts.ID != "" { // one that is there is looked at before the condition
+		v, err := back.Get(ctx, q.full, secret.At{ID: s.opts.ID})
+		if err == nil || v.ID == s.opts.ID {
+			return back.Put(ctx, q.full, s.value, s.opts)
+		}
+		if !errors.Is(err, secret.NotFound) {
+			return secret.Version{}, err
+		}
+	}
 	m, err := back.Describe(ctx, q.full)
 	if err != nil && !errors.Is(err, secret.NotFound) {
 		return secret.Version{}, err
+	}
+	if !m.Deleted.IsZero() {
+		return secret.Version{}, &secret.Error{Kind: secret.Conflict, State: secret.Deleted, Name: q.name, Text: "it is deleted\n  undelete it first, or destroy it"}
 	}
 	current, ok := m.Current()
 	if ok != (s.old != secret.At{}) || ok && !fits(current, s.old) {
 		return secret.Version{}, &secret.Error{Kind: secret.Conflict, Name: q.name, Version: current.ID, Text: "another version is current"}
 	}
 	return back.Put(ctx, q.full, s.value, s.opts)
+}
+
+// selecting selects a version that is current. Where a store has no versions
+// it can only be called that.
+func selecting(v secret.Version) secret.At {
+	if v.ID == "" && v.Number == 0 {
+		return secret.At{Stage: secret.Current}
+	}
+	return secret.At{ID: v.ID, Number: v.Number}
 }
 
 func fits(v secret.Version, at secret.At) bool {
@@ -130,7 +156,7 @@ func (q *call) merge(ctx context.Context, back secret.Backend, r secret.Ref, s s
 	case err != nil:
 		return secret.Version{}, err
 	default:
-		s.old = secret.At{ID: old.ID, Number: old.Number}
+		s.old = selecting(old)
 	}
 	if r.At != (secret.At{}) && (s.old == (secret.At{}) || !fits(old, r.At)) {
 		return secret.Version{}, &secret.Error{Kind: secret.Conflict, Name: q.name, Version: old.ID, Text: "another version is current"}
@@ -167,7 +193,7 @@ func (b *Broker) Rollback(ctx context.Context, c secret.Caller, r secret.Ref) (s
 		}
 		s := swapping{value: old.Value}
 		if current, ok := m.Current(); ok {
-			s.old = secret.At{ID: current.ID, Number: current.Number}
+			s.old = selecting(current)
 		}
 		if _, ok := back.(secret.VersionAnnotator); ok && (old.ContentType != "" || len(old.Tags) > 0) {
 			s.opts = &secret.PutOptions{Attributes: &secret.Attributes{ContentType: old.ContentType, Tags: old.Tags}}

@@ -60,6 +60,14 @@ func TestCapabilities(t *testing.T) {
 		}{}, "batch"},
 		{struct {
 			b
+			secret.Batcher
+		}{}, "batch put"},
+		{struct {
+			b
+			secret.Renamer
+		}{}, "rename"},
+		{struct {
+			b
 			secret.Watcher
 		}{}, "watch"},
 	}

@@ -172,6 +172,9 @@ func (s *Store) write(ctx context.Context, name secret.Name, val secret.Value, p
 }
 
 func checkValue(name secret.Name, val secret.Value) error {
+	if err := name.Check(); err != nil { // before an error names it
+		return err
+	}
 	switch {
 	case val.IsZero():
 		return secret.Errorf(secret.Invalid, name, "there is no value to put")
@@ -233,7 +236,10 @@ func (s *Store) Create(ctx context.Context, name secret.Name, a secret.Annotatio
 		if err := w.absent(); err != nil {
 			return err
 		}
-		h := head.New(w.now, a)
+		h, err := head.Create(w.now, name, a)
+		if err != nil {
+			return err
+		}
 		out = h.Describe(name)
 		return w.put(h)
 	})

@@ -64,10 +64,18 @@ func New(now func() time.Time) *Store {
 
 // ready refuses a call whose context is done or whose name is none.
 func ready(ctx context.Context, n secret.Name) error {
+	if err := n.Check(); err != nil {
+		return err
+	}
+	return interrupted(ctx, n)
+}
+
+// interrupted is the error of a context that is done; nil if it is not.
+func interrupted(ctx context.Context, n secret.Name) error {
 	if err := ctx.Err(); err != nil {
 		return &secret.Error{Kind: secret.Unavailable, Name: n, Text: "interrupted", Err: err}
 	}
-	return n.Check()
+	return nil
 }
 
 // find returns the entry of a name; nil if there is none or its time is over.
@@ -155,8 +163,8 @@ func (s *Store) List(ctx context.Context, o *secret.ListOptions) iter.Seq2[secre
 	}
 	return func(yield func(secret.Meta, error) bool) {
 		for after := o.After; ; {
-			if err := ctx.Err(); err != nil {
-				yield(secret.Meta{}, &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: err})
+			if err := interrupted(ctx, ""); err != nil {
+				yield(secret.Meta{}, err)
 				return
 			}
 			m, ok := s.following(o, after)

@@ -63,6 +63,10 @@ func (w *watchers) take(x *watcher) []secret.Name {
 // Watch yields the names that changed, the empty one first.
 func (s *Store) Watch(ctx context.Context, prefix string) iter.Seq2[secret.Name, error] {
 	return func(yield func(secret.Name, error) bool) {
+		if err := interrupted(ctx, ""); err != nil {
+			yield("", err)
+			return
+		}
 		x := s.watch.join()
 		defer s.watch.leave(x)
 		if !yield("", nil) {

@@ -122,7 +122,10 @@ func (s *Store) Create(ctx context.Context, n secret.Name, a secret.Annotations)
 	if e := s.find(n); e != nil {
 		return secret.Meta{}, exists(n, e.head)
 	}
-	h := head.New(s.now(), a)
+	h, err := head.Create(s.now(), n, a)
+	if err != nil {
+		return secret.Meta{}, err
+	}
 	s.keep(n, &entry{head: h})
 	return h.Describe(n), nil
 }
@@ -171,11 +174,26 @@ func (s *Store) forget(n secret.Name) {
 	s.watch.tell(n)
 }
 
+// Purge removes a secret that Expired names. Of one that it does not name,
+// perhaps since the name has a new secret, nothing is removed: NotFound.
+func (s *Store) Purge(ctx context.Context, n secret.Name) error {
+	if err := ready(ctx, n); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[n]; e == nil || !e.head.Gone(s.now()) {
+		return secret.Errorf(secret.NotFound, n, "it is not to be purged")
+	}
+	s.forget(n)
+	return nil
+}
+
 // Expired names the deleted secrets whose time to come back is over. They can
-// no longer be seen; Destroy removes them.
+// no longer be seen; Purge removes them.
 func (s *Store) Expired(ctx context.Context) ([]secret.Name, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: err}
+	if err := interrupted(ctx, ""); err != nil {
+		return nil, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -237,6 +255,9 @@ func (s *Store) Limit(ctx context.Context, n secret.Name, l secret.Limits) error
 		_, err := s.changeHead(ctx, n, func(h *head.Head) (*head.Head, error) { return h.Limit(s.now(), n, l) })
 		return err
 	}
+	if err := interrupted(ctx, ""); err != nil {
+		return err
+	}
 	if l.MaxVersions < 0 || l.DeleteAfter < 0 {
 		return secret.Errorf(secret.Invalid, "", "a limit is not negative")
 	}
@@ -247,7 +268,10 @@ func (s *Store) Limit(ctx context.Context, n secret.Name, l secret.Limits) error
 }
 
 // Limits returns the limits of the store.
-func (s *Store) Limits(context.Context) (secret.Limits, error) {
+func (s *Store) Limits(ctx context.Context) (secret.Limits, error) {
+	if err := interrupted(ctx, ""); err != nil {
+		return secret.Limits{}, err
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.limits, nil

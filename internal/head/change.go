@@ -86,8 +86,11 @@ func (h *Head) Remove(now time.Time, name secret.Name, how Removal, store secret
 // MoveStage takes a stage from one version and gives it to another, by
 // compare-and-swap; an empty from or to is no version.
 func (h *Head) MoveStage(now time.Time, name secret.Name, s secret.Stage, from, to secret.VersionID) (*Head, error) {
-	if s == "" || s == secret.Previous || s == secret.Current && to == "" {
-		return nil, secret.Errorf(secret.Invalid, name, "the stage %q is not moved like this", s)
+	if err := checkStage(name, s); err != nil {
+		return nil, err
+	}
+	if s == secret.Current && to == "" {
+		return nil, secret.Errorf(secret.Invalid, name, "the stage current is moved, never taken away")
 	}
 	if err := h.Live(name); err != nil {
 		return nil, err
@@ -118,6 +121,9 @@ func (h *Head) MoveStage(now time.Time, name secret.Name, s secret.Stage, from, 
 	if target >= 0 {
 		out.stage(target, s)
 	}
+	if err := out.checkStages(name); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
@@ -131,6 +137,9 @@ func (h *Head) Annotate(now time.Time, name secret.Name, c secret.Change) (*Head
 		out.Description = *c.Description
 	}
 	out.Tags = changed(out.Tags, c.Tags)
+	if err := checkAnnotations(name, out.Annotations); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
@@ -163,6 +172,9 @@ func (h *Head) AnnotateVersion(now time.Time, name secret.Name, at secret.At, c 
 	set(&v.Expires, c.Expires)
 	set(&v.ContentType, c.ContentType)
 	v.Tags, v.Updated = changed(v.Tags, c.Tags), now
+	if err := checkAttributes(name, &v.Attributes); err != nil {
+		return nil, secret.Version{}, err
+	}
 	told := *v
 	told.Secret = out.Meta()
 	return out, told, nil

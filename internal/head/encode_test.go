@@ -15,8 +15,11 @@ import (
 func samples(t testing.TB) []*Head {
 	t.Helper()
 	now := time.Date(2026, 5, 6, 7, 8, 9, 123456789, time.UTC)
-	bare := New(now, secret.Annotations{})
-	full := New(now, secret.Annotations{Description: "what for\n", Tags: map[string]string{"b": "", "": "x", "a": "é"}})
+	bare := empty(now)
+	full, err := Create(now, "n", secret.Annotations{Description: "what for\n", Tags: map[string]string{"b": "", "": "x", "a": "é"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	full.Limits = secret.Limits{MaxVersions: 3, DeleteAfter: math.MaxInt64, SwapOnly: true}
 	for range 4 {
 		r, err := Put(full, now, "n", Putting{Old: current(full), Opts: &secret.PutOptions{

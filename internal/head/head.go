@@ -37,9 +37,18 @@ type Head struct {
 	Versions         []secret.Version // oldest first, without values and Secret
 }
 
-// New returns the head of a secret without a version.
-func New(now time.Time, a secret.Annotations) *Head {
-	return &Head{UID: newID(), Annotations: copied(a), Created: now, Updated: now, Next: 1}
+// Create returns the head of a new secret without a version.
+func Create(now time.Time, name secret.Name, a secret.Annotations) (*Head, error) {
+	if err := checkAnnotations(name, a); err != nil {
+		return nil, err
+	}
+	h := empty(now)
+	h.Annotations = copied(a)
+	return h, nil
+}
+
+func empty(now time.Time) *Head {
+	return &Head{UID: newID(), Created: now, Updated: now, Next: 1}
 }
 
 func newID() string {

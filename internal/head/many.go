@@ -15,6 +15,9 @@ func BatchNames(puts []secret.Putting) ([]secret.Name, error) {
 	names := make([]secret.Name, len(puts))
 	seen := make(map[secret.Name]bool, len(puts))
 	for i, p := range puts {
+		if err := p.Name.Check(); err != nil { // before an error names it
+			return nil, err
+		}
 		if seen[p.Name] {
 			return nil, secret.Errorf(secret.Invalid, p.Name, "it stands twice in one batch")
 		}
@@ -25,6 +28,9 @@ func BatchNames(puts []secret.Putting) ([]secret.Name, error) {
 
 // SameName refuses to rename a secret to the name that it has.
 func SameName(n secret.Name) error {
+	if err := n.Check(); err != nil {
+		return err
+	}
 	return secret.Errorf(secret.Invalid, n, "it has this name already")
 }
 

@@ -32,11 +32,11 @@ func Put(h *Head, now time.Time, name secret.Name, p Putting) (PutResult, error)
 	if o == nil {
 		o = &secret.PutOptions{}
 	}
-	if err := check(name, o); err != nil {
+	if err := checkOptions(name, o); err != nil {
 		return PutResult{}, err
 	}
 	if h == nil {
-		h = New(now, secret.Annotations{})
+		h = empty(now)
 	}
 	if o.ID != "" {
 		if i := h.Index(secret.At{ID: o.ID}); i >= 0 {
@@ -55,20 +55,10 @@ func Put(h *Head, now time.Time, name secret.Name, p Putting) (PutResult, error)
 	}
 	out := h.with(now)
 	v := out.add(now, o, limits)
+	if err := out.checkStages(name); err != nil {
+		return PutResult{}, err
+	}
 	return PutResult{Head: out, Version: v, Dropped: out.prune(limits.MaxVersions)}, nil
-}
-
-func check(name secret.Name, o *secret.PutOptions) error {
-	if slices.Contains(o.Stages, secret.Previous) {
-		return secret.Errorf(secret.Invalid, name, "the stage previous is moved by the store alone")
-	}
-	if slices.Contains(o.Stages, "") {
-		return secret.Errorf(secret.Invalid, name, "a stage has a name")
-	}
-	if n := len(o.ID); n != 0 && (n < 32 || n > 64) {
-		return secret.Errorf(secret.Invalid, name, "a version's id has 32 to 64 characters")
-	}
-	return nil
 }
 
 // taken answers for an id that is there: the same value is no change.
