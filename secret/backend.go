@@ -148,7 +148,8 @@ type Limiter interface {
 type Archiver interface {
 	Backup(ctx context.Context, name Name) ([]byte, error)
 	// Restore is Invalid if the blob is of another name or damaged, and
-	// Conflict if the secret exists, deleted or not.
+	// Conflict if the secret exists, deleted or not. The secret gets a UID of
+	// its own: the one that was packed may live on under another name.
 	Restore(ctx context.Context, name Name, blob []byte) (Meta, error)
 }
 

@@ -108,6 +108,7 @@ func (s *Store) unpack(name secret.Name, blob []byte) (*head.Head, [][]byte, err
 	if err != nil {
 		return nil, nil, bad
 	}
+	h = h.Restored()
 	values := make([][]byte, len(h.Versions))
 	for i, v := range h.Versions {
 		if v.Destroyed {

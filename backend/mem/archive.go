@@ -101,7 +101,7 @@ func (a archive) open(n secret.Name, blob []byte) (*entry, error) {
 	if err != nil {
 		return nil, bad
 	}
-	e := &entry{head: h, values: map[secret.VersionID]secret.Value{}}
+	e := &entry{head: h.Restored(), values: map[secret.VersionID]secret.Value{}}
 	for id, raw := range p.Values {
 		var v packedValue
 		if json.Unmarshal(raw, &v) != nil {

@@ -41,3 +41,11 @@ func (h *Head) Renamed(now time.Time, from secret.Name) (*Head, error) {
 	}
 	return h.with(now), nil
 }
+
+// Restored is the head of a backup as a secret of its own: the one that the
+// backup was made of may live on under another name.
+func (h *Head) Restored() *Head {
+	out := *h
+	out.UID = newID()
+	return &out
+}
