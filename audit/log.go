@@ -48,12 +48,18 @@ type Config struct {
 	openFile func(path string, flag int) (disk.File, error) // tests make files that fail
 }
 
+// lockName is the empty file in KeyDir that orders the processes.
+const lockName = "audit.lock"
+
+// lockWait is how long a process waits for the others.
+const lockWait = 5 * time.Second
+
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {
 	set(&c.MaxBytes, 16<<20)
 	set(&c.MaxAge, 24*time.Hour)
 	set(&c.MinFree, 64<<20)
-	set(&c.LockWait, 5*time.Second)
+	set(&c.LockWait, lockWait)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -193,7 +199,7 @@ func newLog(cfg Config) (*Log, error) {
 	l := &Log{cfg: cfg.withDefaults()}
 	l.idle = sync.NewCond(&l.mu)
 	var err error
-	l.lock, err = disk.OpenLock(filepath.Join(l.cfg.KeyDir, "audit.lock"))
+	l.lock, err = disk.OpenLock(filepath.Join(l.cfg.KeyDir, lockName))
 	return l, err
 }
 

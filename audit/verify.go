@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/tacit-secrets/tacit/audit/internal/disk"
 	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -19,6 +21,7 @@ type VerifyOptions struct {
 	FirstKey   string                      // the log's first public key; empty: believed as found
 	Checkpoint string                      // a signed checkpoint kept elsewhere
 	Head       *Head                       // what the store remembers
+	KeyDir     string                      // where the lock is, if others may be writing; empty: a copy
 	Progress   func(records uint64)        // called now and then
 	Each       func(r Record) (more error) // called with each record, once it was read
 }
@@ -42,7 +45,8 @@ func (r *Report) Sound() bool { return len(r.Damage) == 0 }
 
 // Verify reads a log's folder to its end and reports what it found. It needs
 // no key and writes nothing. Damage is in the report; an error means that the
-// log could not be read at all.
+// log could not be read at all. With o.KeyDir writers wait while it reads the
+// newest segment, at most some 16 MiB.
 func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	all, err := segment.List(dir)
 	if err != nil {
@@ -55,11 +59,34 @@ func Verify(ctx context.Context, dir string, o VerifyOptions) (Report, error) {
 	if err := v.compareStart(); err != nil {
 		return Report{}, err
 	}
-	if err := v.segments(all, 0, len(all)); err != nil {
+	if err := v.segments(all, 0, len(all)-1); err != nil {
+		return Report{}, err
+	}
+	if err := v.last(len(all) - 1); err != nil {
 		return Report{}, err
 	}
 	v.finish()
 	return v.r, nil
+}
+
+// last verifies the segments from number from on, while nobody writes: a group
+// that is under way is no damage. Segments may have been added meanwhile.
+func (v *verification) last(from int) (err error) {
+	if v.o.KeyDir != "" {
+		lock, err := disk.OpenLock(filepath.Join(v.o.KeyDir, lockName))
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		if err := lock.Take(v.ctx, lockWait); err != nil {
+			return err
+		}
+	}
+	all, err := segment.List(v.dir)
+	if err != nil {
+		return err
+	}
+	return v.segments(all, from, len(all))
 }
 
 func newVerification(ctx context.Context, dir string, o VerifyOptions) *verification {

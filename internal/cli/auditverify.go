@@ -86,7 +86,7 @@ func (a *app) verifyOwn(ctx context.Context, o *audit.VerifyOptions) (r audit.Re
 	if o.FirstKey == "" {
 		o.FirstKey = key
 	}
-	o.Head = &head
+	o.Head, o.KeyDir = &head, x.LogKeyDir()
 	r, err = audit.Verify(ctx, x.LogDir(), *o)
 	if err != nil || !r.Sound() {
 		return r, err

@@ -133,6 +133,10 @@ func (x *Opened) ReadLog(ctx context.Context, what string, f func(dir string) er
 // key: what an audit verify compares with.
 func (x *Opened) LogHead() (audit.Head, string) { return anchor{x.db}.LogHead(), x.sealed.AuditKey }
 
+// LogKeyDir is the folder of the log's lock, for those who read what others
+// may be writing.
+func (x *Opened) LogKeyDir() string { return x.sys.storeDir(x.StoreID) }
+
 // Owner returns the user whose store it is.
 func (x *Opened) Owner() secret.Principal { return x.sealed.Owner }
 
