@@ -124,7 +124,7 @@ func TestFailedFsync(t *testing.T) {
 	if got := names(t, cfg.Dir); got != "a b c" {
 		t.Errorf("read %q", got)
 	}
-	p, err := ProveRecord(t.Context(), cfg.Dir, 2)
+	p, err := ProveRecord(t.Context(), cfg.Dir, 2, "")
 	if err != nil || p.Check(key) != nil {
 		t.Errorf("%v", err)
 	}
@@ -156,8 +156,8 @@ func TestFailedFsyncAndNoNewFile(t *testing.T) {
 		l, key := create2(t, cfg)
 		add(t, l, "a")
 		other := reopen(t, cfg)
-		works := l.cfg.openFile
-		l.cfg.openFile = func(string, int) (disk.File, error) { return nil, syscall.EIO }
+		works := l.cfg.OpenFile
+		l.cfg.OpenFile = func(string, int) (disk.File, error) { return nil, syscall.EIO }
 		*sync = true
 		if _, err := l.Append(t.Context(), record("lost")); secret.KindOf(err) != secret.Unavailable {
 			t.Fatalf("%v", err)
@@ -168,7 +168,7 @@ func TestFailedFsyncAndNoNewFile(t *testing.T) {
 			add(t, other, "b")
 			want = "a b c"
 		}
-		l.cfg.openFile = works
+		l.cfg.OpenFile = works
 		add(t, l, "c")
 		if got := names(t, cfg.Dir); got != want {
 			t.Errorf("read %q", got)

@@ -8,17 +8,20 @@ import (
 
 	"github.com/tacit-secrets/tacit/audit/internal/disk"
 	"github.com/tacit-secrets/tacit/audit/internal/segment"
+	"github.com/tacit-secrets/tacit/secret"
 )
 
 // NewEpoch goes on in a new segment under a new first key, and records why:
 // after the store was restored, or a rollback of it was accepted. Nothing
 // endorses the new key, so verification reports the break for ever. It returns
-// the new public key. A missing or unreadable log is begun anew with [Adopt].
+// the new public key. The old signing key may be missing. A missing or
+// unreadable log is begun anew with [Adoption].
 func NewEpoch(ctx context.Context, cfg Config, r Record) (_ *Log, key string, err error) {
 	l, err := newLog(cfg)
 	if err != nil {
 		return nil, "", err
 	}
+	l.keyless = true
 	if err := l.lock.Take(ctx, l.cfg.LockWait); err != nil {
 		return nil, "", disk.First(err, l.Close())
 	}
@@ -40,6 +43,9 @@ func (l *Log) again(r Record) (public string, err error) {
 		}
 	}
 	if !l.w.signed { // nothing signed this segment's header yet
+		if l.signer == nil {
+			return "", secret.Errorf(secret.Corrupt, "", "%s: its key is missing, and nothing in it is signed\n  move the folder away and keep it, then:  tacit audit adopt", l.path())
+		}
 		if err := l.write(nil); err != nil {
 			return "", err
 		}
@@ -58,6 +64,7 @@ func (l *Log) again(r Record) (public string, err error) {
 	if err := l.begin(h, private); err != nil {
 		return "", err
 	}
+	l.keyless = false
 	if err := l.write([]*request{{records: []Record{r}}}); err != nil {
 		return "", err
 	}

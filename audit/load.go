@@ -66,7 +66,7 @@ func (l *Log) resume(number uint64) error {
 		return err
 	}
 	private, err := l.unseal(h)
-	if err != nil && !disk.Exists(segment.Path(l.cfg.Dir, number+1)) {
+	if err != nil && !l.keyless && !disk.Exists(segment.Path(l.cfg.Dir, number+1)) {
 		return err
 	}
 	// A segment that others left already has no key any more, and needs none.

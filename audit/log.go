@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,8 +46,16 @@ type Config struct {
 	MinFree  uint64           // bytes that stay free on the disk; 0: 64 MiB
 	LockWait time.Duration    // 0: 5 s
 
-	openFile func(path string, flag int) (disk.File, error) // tests make files that fail
+	// OpenFile opens a segment for appending; nil is the disk. Tests count
+	// what is synced, and make files that fail as disks do.
+	OpenFile func(path string, flag int) (File, error)
 }
+
+// A File is what a log needs of a segment's file.
+type File = disk.File
+
+// OpenFile opens a segment on disk: the default of [Config].
+func OpenFile(path string, flag int) (File, error) { return disk.OpenAppend(path, flag) }
 
 // lockName is the empty file in KeyDir that orders the processes.
 const lockName = "audit.lock"
@@ -63,8 +72,8 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.openFile == nil {
-		c.openFile = disk.OpenAppend
+	if c.OpenFile == nil {
+		c.OpenFile = OpenFile
 	}
 	return c
 }
@@ -102,6 +111,7 @@ type Log struct {
 	lost    int64       // the length of a group that failed
 	failed  bool        // a fsync failed: this file is never written again
 	unsaved int64       // bytes that the cache is behind
+	keyless bool        // a new first key comes, so that the old one may be missing
 }
 
 var _ Appender = (*Log)(nil)
@@ -133,6 +143,9 @@ func (l *Log) first() (public string, err error) {
 	if err := l.vacant(); err != nil {
 		return "", err
 	}
+	if err := l.dropKeys(); err != nil {
+		return "", err
+	}
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	private, public, err := segment.NewKey()
@@ -151,6 +164,23 @@ func (l *Log) first() (public string, err error) {
 	}
 	l.publish()
 	return public, nil
+}
+
+// dropKeys destroys what a log that is gone has left: who finds its key could
+// go on with a copy of it.
+func (l *Log) dropKeys() error {
+	left, err := os.ReadDir(l.cfg.KeyDir)
+	if err != nil {
+		return segment.Unreadable(err)
+	}
+	for _, e := range left {
+		if strings.HasPrefix(e.Name(), "audit-") && strings.HasSuffix(e.Name(), ".key") {
+			if err := disk.Destroy(filepath.Join(l.cfg.KeyDir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // vacant refuses a folder where a log is. A first header without a checkpoint
@@ -293,7 +323,7 @@ func (l *Log) enter(number uint64, private string, b []byte) error {
 	if err != nil && private != "" {
 		return secret.Errorf(secret.Corrupt, "", "the signing key of the audit log's segment %d cannot be read\n  if you know why:  tacit audit adopt", number)
 	}
-	f, err := l.cfg.openFile(segment.Path(l.cfg.Dir, number), 0)
+	f, err := l.cfg.OpenFile(segment.Path(l.cfg.Dir, number), 0)
 	if err != nil {
 		return disk.Unavailable(segment.Path(l.cfg.Dir, number), err)
 	}

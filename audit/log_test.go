@@ -389,7 +389,7 @@ func (f brokenFile) Sync() error {
 
 func breaking(cfg *Config) (short, sync *bool) {
 	short, sync = new(bool), new(bool)
-	cfg.openFile = func(path string, flag int) (disk.File, error) {
+	cfg.OpenFile = func(path string, flag int) (disk.File, error) {
 		f, err := disk.OpenAppend(path, flag)
 		return brokenFile{f, short, sync}, err
 	}

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"math"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -23,16 +24,18 @@ type Proof struct {
 	Hashes       []string `json:"hashes"`
 }
 
-// ProveRecord proves that record n is in the log's newest checkpoint. It reads
-// the whole log, and keeps little of it. A record that is not there, or not
-// yet in a checkpoint, is [secret.NotFound].
-func ProveRecord(ctx context.Context, dir string, n uint64) (Proof, error) {
-	p, c, err := proofOf(ctx, dir)
+// ProveRecord proves that record n is in a checkpoint of the log: the signed
+// note in, which may be kept elsewhere, or the newest one if it is empty. It
+// reads the whole log, and keeps little of it. A record that is not there, or
+// not under that checkpoint, is [secret.NotFound]; a checkpoint that the log
+// does not lead to is [secret.Corrupt].
+func ProveRecord(ctx context.Context, dir string, n uint64, in string) (Proof, error) {
+	p, c, err := proofIn(ctx, dir, in)
 	if err != nil {
 		return Proof{}, err
 	}
 	if n >= c.Size {
-		return Proof{}, secret.Errorf(secret.NotFound, "", "the log has no record %d under a checkpoint\n  tacit audit list --json shows the numbers as n", n)
+		return Proof{}, secret.Errorf(secret.NotFound, "", "the log has no record %d under a checkpoint of %d lines\n  tacit audit list --json shows the numbers as n", n, c.Size)
 	}
 	p.N = n
 	p.Hashes, err = hashes(ctx, dir, segment.RecordSpans(segment.Span{Hi: c.Size}, n), func(at uint64, b []byte) {
@@ -46,6 +49,35 @@ func ProveRecord(ctx context.Context, dir string, n uint64) (Proof, error) {
 	return p, p.self()
 }
 
+// proofIn is proofOf for a checkpoint of one's own choice.
+func proofIn(ctx context.Context, dir, in string) (Proof, segment.Checkpoint, error) {
+	p, c, err := proofOf(ctx, dir)
+	if err != nil || in == "" {
+		return p, c, err
+	}
+	older, ok := segment.Unverified(in)
+	if !ok || older.Size == 0 {
+		return p, c, errNoCheckpoint()
+	}
+	if older.Size > c.Size {
+		return p, c, errCut(&older, &c)
+	}
+	p.Checkpoint = in
+	p.Endorsements = slices.DeleteFunc(p.Endorsements, func(e string) bool {
+		at, ok := segment.Unverified(e)
+		return !ok || at.Segment >= older.Segment
+	})
+	return p, older, nil
+}
+
+func errNoCheckpoint() error {
+	return secret.Errorf(secret.Invalid, "", "this is no checkpoint of an audit log\n  tacit audit checkpoint writes one")
+}
+
+func errCut(older, newest *segment.Checkpoint) error {
+	return secret.Errorf(secret.Corrupt, "", "the checkpoint is at %d lines, and the log ends at %d: it was cut, or is another\n  tacit audit verify", older.Size, newest.Size)
+}
+
 // ProveExtends proves that the log's newest checkpoint continues an older one,
 // which may be kept elsewhere.
 func ProveExtends(ctx context.Context, dir, older string) (Proof, error) {
@@ -55,10 +87,10 @@ func ProveExtends(ctx context.Context, dir, older string) (Proof, error) {
 	}
 	old, ok := segment.Unverified(older)
 	if !ok || old.Size == 0 {
-		return Proof{}, secret.Errorf(secret.Invalid, "", "this is no checkpoint of an audit log\n  tacit audit checkpoint writes one")
+		return Proof{}, errNoCheckpoint()
 	}
 	if old.Size > c.Size {
-		return Proof{}, secret.Errorf(secret.Corrupt, "", "the checkpoint is at %d lines, and the log ends at %d: it was cut, or is another\n  tacit audit verify", old.Size, c.Size)
+		return Proof{}, errCut(&old, &c)
 	}
 	p.Older = older
 	for _, e := range p.Endorsements {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tacit-secrets/tacit/audit/internal/segment"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -19,7 +20,7 @@ func TestProofs(t *testing.T) {
 	}
 	count := 0
 	for n := range l.Head().Size {
-		p, err := ProveRecord(t.Context(), cfg.Dir, n)
+		p, err := ProveRecord(t.Context(), cfg.Dir, n, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,6 +49,16 @@ func TestProofs(t *testing.T) {
 		t.Errorf("%d lines", count)
 	}
 	for i, old := range checkpoints {
+		at, _ := segment.Unverified(old)
+		for _, n := range []uint64{0, at.Size - 1} {
+			p, err := ProveRecord(t.Context(), cfg.Dir, n, old)
+			if err != nil || p.Checkpoint != old || p.Check(key) != nil {
+				t.Errorf("record %d in checkpoint %d: %v %v", n, i, err, p.Check(key))
+			}
+		}
+		if _, err := ProveRecord(t.Context(), cfg.Dir, at.Size, old); secret.KindOf(err) != secret.NotFound {
+			t.Errorf("a record after checkpoint %d: %v", i, err)
+		}
 		p, err := ProveExtends(t.Context(), cfg.Dir, old)
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +68,7 @@ func TestProofs(t *testing.T) {
 		}
 		sound(t, cfg, VerifyOptions{FirstKey: key, Checkpoint: old})
 	}
-	if _, err := ProveRecord(t.Context(), cfg.Dir, l.Head().Size); secret.KindOf(err) != secret.NotFound {
+	if _, err := ProveRecord(t.Context(), cfg.Dir, l.Head().Size, ""); secret.KindOf(err) != secret.NotFound {
 		t.Errorf("a record that is not there: %v", err)
 	}
 }
@@ -73,7 +84,13 @@ func TestProofOfAnotherLog(t *testing.T) {
 		t.Errorf("a foreign checkpoint is extended: %v", err)
 	}
 	damaged(t, other, VerifyOptions{FirstKey: key, Checkpoint: old}, "a foreign checkpoint")
-	p, err := ProveRecord(t.Context(), cfg.Dir, 1)
+	if _, err := ProveRecord(t.Context(), other.Dir, 1, old); secret.KindOf(err) != secret.Corrupt {
+		t.Errorf("a record is proved in a foreign checkpoint: %v", err)
+	}
+	if _, err := ProveRecord(t.Context(), other.Dir, 1, "x"); secret.KindOf(err) != secret.Invalid {
+		t.Errorf("a record is proved in no checkpoint: %v", err)
+	}
+	p, err := ProveRecord(t.Context(), cfg.Dir, 1, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,8 @@ type Filter struct {
 	Env          string
 	Name         string // a pattern: * stands for anything
 	Outcome      string
-	Session      string
-	Limit        int // at most this many, the newest; they are kept in memory
+	Session      string // with or without the sub-agent: SESSION/AGENT
+	Limit        int    // at most this many, the newest; they are kept in memory
 }
 
 func (f *Filter) passes(r *Record) bool {
@@ -29,7 +29,7 @@ func (f *Filter) passes(r *Record) bool {
 		return false
 	}
 	return is(f.Principal, r.Principal) && is(f.Verb, r.Verb) && is(f.Env, r.Env) && is(f.Outcome, r.Outcome) &&
-		is(f.Session, r.Session) && (f.Name == "" || like(f.Name, r.Name))
+		(is(f.Session, r.Session) || f.Session == r.Session+"/"+r.Agent) && (f.Name == "" || like(f.Name, r.Name))
 }
 
 // is reports whether what a record says is what is wanted, if anything is.

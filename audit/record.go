@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -88,35 +87,3 @@ func bounded(s string) string {
 	}
 	return s[:n]
 }
-
-// Printable makes text safe for a terminal: control characters, the escape
-// sequences they begin, and characters that change the direction of text are
-// shown as codes instead of being obeyed. Newlines and tabs are codes too.
-func Printable(s string) string {
-	if !strings.ContainsFunc(s, unsafe) && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == utf8.RuneError:
-			b.WriteString(`\ufffd`)
-		case unsafe(r):
-			q := []byte(`\u0000`)
-			const digits = "0123456789abcdef"
-			for i := range 4 {
-				q[5-i] = digits[r>>(4*i)&15]
-			}
-			if r > 0xffff {
-				b.WriteString(`\U` + string(digits[r>>16&15]))
-				q = q[2:]
-			}
-			b.Write(q)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func unsafe(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }

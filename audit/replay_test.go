@@ -49,7 +49,7 @@ func (c *crashes) crash(path string, unsynced []byte) {
 		c.t.Fatal(err)
 	}
 	cfg := c.cfg
-	cfg.openFile, cfg.KeyDir, cfg.Dir = nil, dir, filepath.Join(dir, "audit")
+	cfg.OpenFile, cfg.KeyDir, cfg.Dir = nil, dir, filepath.Join(dir, "audit")
 	if path != "" {
 		edit(c.t, filepath.Join(cfg.Dir, filepath.Base(path)), func(b []byte) []byte { return append(b, unsynced...) })
 	}
@@ -74,7 +74,7 @@ func TestCrashAtEachWrite(t *testing.T) {
 	cfg := config(t)
 	cfg.MaxBytes = 1500
 	c := &crashes{t: t}
-	cfg.openFile = func(path string, flag int) (disk.File, error) {
+	cfg.OpenFile = func(path string, flag int) (disk.File, error) {
 		f, err := disk.OpenAppend(path, flag)
 		return crashFile{f, path, func(path string, b []byte) {
 			if c.key == "" {

@@ -49,7 +49,7 @@ func (s *Sink) Append(ctx context.Context, rs ...Record) (uint64, error) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return 0, &secret.Error{Kind: secret.Unavailable, Text: "the audit sink does not take records: " + err.Error(), Err: err}
+		return 0, &secret.Error{Kind: secret.Unavailable, Text: "the audit sink does not take records: " + err.Error() + "\n  audit.sink in your own config.toml says where they go", Err: err}
 	}
 	s.n += uint64(len(rs))
 	return first, nil

@@ -36,6 +36,7 @@ type Report struct {
 	Checkpoint string   // the newest, as a signed note
 	Open       []uint64 // changes that began and did not end: outcome unknown
 	Recovered  []uint64 // records that tell of bytes cut off after a crash
+	FirstKeys  []string // of each epoch: FirstKey, and one for each of Epochs
 	Epochs     []string // where the log begins anew by someone's decision: breaks
 	Damage     []string // what is wrong, by segment and line; empty: sound
 }
@@ -130,7 +131,7 @@ func (v *verification) compareStart() error {
 	}
 	c, ok := segment.Unverified(v.o.Checkpoint)
 	if !ok {
-		return secret.Errorf(secret.Invalid, "", "this is no checkpoint of an audit log\n  tacit audit checkpoint writes one")
+		return errNoCheckpoint()
 	}
 	v.outside = &c
 	return nil
@@ -226,6 +227,9 @@ func (v *verification) head(b []byte, number uint64) error {
 		return err
 	}
 	h := v.w.header
+	if v.r.FirstKey == "" || h.Why == segment.WhyEpoch {
+		v.r.FirstKeys = append(v.r.FirstKeys, h.Key)
+	}
 	switch {
 	case v.r.FirstKey == "":
 		v.r.FirstKey = h.Key

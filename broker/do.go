@@ -130,7 +130,7 @@ func (b *Broker) refuse(ctx context.Context, q *call, denial error) error {
 // append keeps records. Its error says that there is no answer without them.
 func (b *Broker) append(ctx context.Context, rs ...audit.Record) error {
 	for len(rs) > 0 {
-		n := min(len(rs), maxGroup)
+		n := min(len(rs), audit.MaxGroup)
 		if _, err := b.log.Append(ctx, rs[:n]...); err != nil {
 			return unrecorded(err, "")
 		}
@@ -138,9 +138,6 @@ func (b *Broker) append(ctx context.Context, rs ...audit.Record) error {
 	}
 	return nil
 }
-
-// maxGroup is how many records are appended at once.
-const maxGroup = 1000
 
 // unrecorded gives an error of the log a kind, and a first line where the
 // caller has to know more than that.

@@ -158,7 +158,7 @@ func manyDo[T any](t many, version func(i int, out T) secret.Version, f func(ctx
 
 func (t many) begin() error {
 	for len(t) > 0 {
-		n := min(len(t), maxGroup)
+		n := min(len(t), audit.MaxGroup)
 		records := make([]audit.Record, n)
 		for i, q := range t[:n] {
 			records[i] = q.beginning()

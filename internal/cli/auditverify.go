@@ -14,7 +14,7 @@ import (
 )
 
 type verifyFlags struct {
-	dir, key, checkpoint string
+	dir, key, checkpoint, proof, record string
 }
 
 func (a *app) auditVerifyCommand() *cobra.Command {
@@ -26,10 +26,13 @@ func (a *app) auditVerifyCommand() *cobra.Command {
 reordered. The project's own log is compared with what its store remembers, too.
 
 A copied log is verified offline, without any store: --log with --key, the first key
-that tacit init printed.`,
+that tacit init printed. --record writes a proof that one record is in the checkpoint; who
+has the first key can check it without the log: --proof.`,
 		Example: `  tacit audit verify
   tacit audit verify --checkpoint kept-elsewhere.txt
-  tacit audit verify --log /mnt/copy --key tacit+3c1e8f0a+AWp…`,
+  tacit audit verify --log /mnt/copy --key tacit+3c1e8f0a+AWp…
+  tacit audit verify --record 42 > proof.json
+  tacit audit verify --proof proof.json --key tacit+3c1e8f0a+AWp…`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.auditVerify(cmd.Context(), f) },
 	}
@@ -37,6 +40,10 @@ that tacit init printed.`,
 	fs.StringVar(&f.dir, "log", "", "verify the log in this `folder`, offline")
 	fs.StringVar(&f.key, "key", "", "the log's first `key`, from elsewhere")
 	fs.StringVar(&f.checkpoint, "checkpoint", "", "a checkpoint `file`, from elsewhere")
+	fs.StringVar(&f.record, "record", "", "prove that record `N` is in the checkpoint, and write the proof")
+	fs.StringVar(&f.proof, "proof", "", "check the proof in this `file`, without a log")
+	c.MarkFlagsMutuallyExclusive("proof", "log")
+	c.MarkFlagsMutuallyExclusive("proof", "record")
 	return c
 }
 
@@ -61,45 +68,66 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 		}
 		o.Checkpoint = string(b)
 	}
-	var r audit.Report
-	var err error
-	if f.dir != "" {
-		r, err = audit.Verify(ctx, f.dir, o)
-	} else {
-		r, err = a.verifyOwn(ctx, &o)
+	if f.proof != "" {
+		return a.checkProof(f.proof, o)
 	}
-	if err != nil {
+	var n uint64
+	var err error
+	if f.record != "" {
+		if n, err = recordNumber(f.record); err != nil {
+			return err
+		}
+	}
+	dir, r := f.dir, audit.Report{}
+	if dir != "" {
+		r, err = audit.Verify(ctx, dir, o)
+	} else {
+		dir, r, err = a.verifyOwn(ctx, &o)
+	}
+	switch {
+	case err != nil:
 		return err
+	case f.record != "" && r.Sound():
+		return a.prove(ctx, dir, n, o, r)
 	}
 	return a.verdict(r, o)
 }
 
 // verifyOwn verifies the project's log. Its own record is appended only to a
 // sound one, so that nothing is written behind damage.
-func (a *app) verifyOwn(ctx context.Context, o *audit.VerifyOptions) (r audit.Report, err error) {
-	x, err := a.openForVerify(ctx)
+func (a *app) verifyOwn(ctx context.Context, o *audit.VerifyOptions) (dir string, r audit.Report, err error) {
+	x, err := config.OpenUnlogged(ctx, a.sys, a.options())
 	if err != nil {
-		return r, err
+		return "", r, err
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
+	if err := x.MayReadLog(); err != nil {
+		return "", r, a.refused(ctx, err)
+	}
 	head, key := x.LogHead()
 	if o.FirstKey == "" {
 		o.FirstKey = key
 	}
 	o.Head, o.KeyDir = &head, x.LogKeyDir()
-	r, err = audit.Verify(ctx, x.LogDir(), *o)
+	dir = x.LogDir()
+	r, err = audit.Verify(ctx, dir, *o)
 	if err != nil || !r.Sound() {
-		return r, err
+		return dir, r, err
 	}
-	opened, err := a.open(ctx)
-	if err != nil {
-		return r, err
-	}
-	return r, opened.ReadLog(ctx, "verify", func(string) error { return nil })
+	return dir, r, a.refused(ctx, nil)
 }
 
-func (a *app) openForVerify(ctx context.Context) (*config.Opened, error) {
-	return config.OpenUnlogged(ctx, a.sys, a.options())
+// refused records that the log was verified, or that this was denied. Where it
+// cannot be opened the denial stands all the same.
+func (a *app) refused(ctx context.Context, denial error) error {
+	o, err := a.open(ctx)
+	if err == nil {
+		err = o.ReadLog(ctx, "verify", func(string) error { return nil })
+	}
+	if denial != nil && !errors.Is(err, secret.Denied) {
+		return denial
+	}
+	return err
 }
 
 // verdict prints what was found. Damage is exit code 1.
@@ -117,7 +145,7 @@ func (a *app) verdict(r audit.Report, o audit.VerifyOptions) error {
 		a.say("break", e, "")
 	}
 	if !r.Sound() {
-		return secret.Errorf(secret.Corrupt, "", "the audit log is damaged\n  %s", strings.Join(r.Damage, "\n  "))
+		return secret.Errorf(secret.Corrupt, "", "the audit log is damaged\n  %s\n  what stands before it is whole; keep a copy, then move the folder away and:  tacit audit adopt", strings.Join(r.Damage, "\n  "))
 	}
 	a.say("verified", fmt.Sprintf("%s in %s, first key %s", count(int(r.Records), "record"), count(r.Segments, "segment"), r.FirstKey), "") //nolint:gosec // fits
 	if n := len(r.Recovered); n > 0 {
@@ -144,63 +172,4 @@ func list(all []uint64) string {
 		out = append(out, fmt.Sprint(n))
 	}
 	return strings.Join(out, ", ")
-}
-
-func (a *app) auditCheckpointCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "checkpoint",
-		Short: "Print the newest checkpoint, to be kept elsewhere",
-		Long: `Print the newest signed checkpoint. Kept where nobody can change it, it shows later
-that no record before it was changed or cut off, even together with the store.`,
-		Example: "  tacit audit checkpoint > kept-elsewhere.txt",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := a.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return o.ReadLog(cmd.Context(), "checkpoint", func(dir string) error {
-				r, err := audit.Verify(cmd.Context(), dir, audit.VerifyOptions{})
-				if err != nil {
-					return err
-				}
-				if !r.Sound() {
-					return secret.Errorf(secret.Corrupt, "", "the audit log is damaged\n  tacit audit verify")
-				}
-				_, err = a.Out.WriteString(r.Checkpoint)
-				return written(err)
-			})
-		},
-	}
-}
-
-func (a *app) auditAdoptCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "adopt",
-		Short: "Begin a new log where the old one is missing or was replaced",
-		Long: `Begin a new log, or take the one that is there, when it is missing or contradicts what
-the store remembers, and you know why. What the store remembers of the old log is
-recorded, and verification reports the break for ever.`,
-		Example: "  tacit audit adopt",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if err := a.refuseAgent("adopt a log"); err != nil {
-				return err
-			}
-			s, err := config.OpenStore(cmd.Context(), a.sys, a.options(), true)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			if err := a.confirm(cmd.Context(), "begin the audit log anew"); err != nil {
-				return err
-			}
-			key, err := s.Adopt(cmd.Context())
-			if err != nil {
-				return err
-			}
-			a.say("adopted", "first key", "%s", key)
-			return nil
-		},
-	}
 }

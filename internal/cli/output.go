@@ -36,11 +36,17 @@ func (a *app) hint(format string, args ...any) {
 	_, _ = fmt.Fprintln(a.Err, "  "+audit.Printable(fmt.Sprintf(format, args...)))
 }
 
-// object prints one line of JSON to stdout.
+// object prints one line of JSON to stdout. Within texts, what a terminal would
+// obey is escaped, which means the same.
 func (a *app) object(v any) error {
-	e := json.NewEncoder(a.Out)
+	var b strings.Builder
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	return written(e.Encode(v))
+	if err := e.Encode(v); err != nil {
+		return written(err)
+	}
+	_, err := io.WriteString(a.Out, audit.PrintableJSON(strings.TrimSuffix(b.String(), "\n"))+"\n")
+	return written(err)
 }
 
 // value prints a value as it is; a terminal gets a newline after it. What is

@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -36,8 +40,10 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code,
-			"flip": flip,
+			"code":   code,
+			"flip":   flip,
+			"listen": listen,
+			"number": number,
 		},
 	})
 }
@@ -78,6 +84,44 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// listen takes what comes to a unix socket and writes it to a file, until the
+// script ends: listen SOCKET FILE
+func listen(ts *testscript.TestScript, _ bool, args []string) {
+	in, err := net.Listen("unix", ts.MkAbs(args[0]))
+	ts.Check(err)
+	out, err := os.Create(ts.MkAbs(args[1]))
+	ts.Check(err)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := in.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(out, c)
+			_ = c.Close()
+		}
+	})
+	ts.Defer(func() {
+		_ = in.Close()
+		wg.Wait()
+		_ = out.Close()
+	})
+}
+
+// number sets a variable to the n of the newest record that filters select:
+// number VAR [filter...]
+func number(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("tacit", append([]string{"audit", "list", "--json", "--limit", "1"}, args[1:]...)...))
+	var r struct {
+		N *uint64 `json:"n"`
+	}
+	if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &r); err != nil || r.N == nil {
+		ts.Fatalf("no record %v: %v", args[1:], err)
+	}
+	ts.Setenv(args[0], strconv.FormatUint(*r.N, 10))
 }
 
 // flip changes one bit of a file: flip FILE OFFSET (from the end if negative)

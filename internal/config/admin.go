@@ -129,6 +129,20 @@ func (x *Opened) ReadLog(ctx context.Context, what string, f func(dir string) er
 	})
 }
 
+// MayReadLog decides whether the caller may read the log, without opening or
+// recording: before a log that may be damaged is looked at.
+func (x *Opened) MayReadLog() error {
+	decider, err := x.settle()
+	if err != nil {
+		return err
+	}
+	d := decider.Decide(policy.Request{Caller: x.Caller, Verb: secret.Verify, Env: x.Env, Time: x.opts.now()()})
+	if !d.Allowed {
+		return secret.Errorf(secret.Denied, "", "%s may not %s %s:\n  %s", x.Caller.Principal, secret.Verify, x.Env, d.Reason)
+	}
+	return nil
+}
+
 // LogHead returns what the store remembers of the log, and the log's first
 // key: what an audit verify compares with.
 func (x *Opened) LogHead() (audit.Head, string) { return anchor{x.db}.LogHead(), x.sealed.AuditKey }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,8 +48,8 @@ type Opened struct {
 	log      *audit.Log // nil with a sink
 	appender audit.Appender
 	sealed   sealed
-	bindRoot string // the folder that the store lists: Root, or its main checkout
-	sink     net.Conn
+	bindRoot string      // the folder that the store lists: Root, or its main checkout
+	sink     *audit.Sink // nil without a socket
 }
 
 // Open finds the project at or above a folder, unlocks its store and opens all
@@ -173,23 +172,10 @@ func (x *Opened) judge(ctx context.Context, root string) error {
 
 // assemble opens the log and makes policy and Broker.
 func (x *Opened) assemble(ctx context.Context) error {
-	err := x.openLog(ctx)
-	if err != nil {
+	if err := x.openLog(ctx); err != nil {
 		return err
 	}
-	if x.Project, err = x.parse(); err != nil {
-		return err
-	}
-	x.Env = cmp.Or(x.opts.Env, x.Project.DefaultEnv)
-	if _, err := x.Project.Environment(x.Env); err != nil {
-		return err
-	}
-	x.Caller = x.sys.Caller()
-	if x.opts.Caller != nil {
-		x.Caller = *x.opts.Caller
-	}
-	x.Caller.Reason = x.opts.Reason
-	decider, err := x.decider()
+	decider, err := x.settle()
 	if err != nil {
 		return err
 	}
@@ -201,6 +187,23 @@ func (x *Opened) assemble(ctx context.Context) error {
 	return err
 }
 
+// settle reads what the files say, who asks, and what policy holds.
+func (x *Opened) settle() (_ policy.Decider, err error) {
+	if x.Project, err = x.parse(); err != nil {
+		return nil, err
+	}
+	x.Env = cmp.Or(x.opts.Env, x.Project.DefaultEnv)
+	if _, err := x.Project.Environment(x.Env); err != nil {
+		return nil, err
+	}
+	x.Caller = x.sys.Caller()
+	if x.opts.Caller != nil {
+		x.Caller = *x.opts.Caller
+	}
+	x.Caller.Reason = x.opts.Reason
+	return x.decider()
+}
+
 // openLog opens the audit log, or what the user's settings put in its place.
 func (x *Opened) openLog(ctx context.Context) error {
 	switch sink := x.user.Audit.Sink; {
@@ -208,12 +211,8 @@ func (x *Opened) openLog(ctx context.Context) error {
 		x.appender = audit.NewSink(os.Stderr, x.opts.now())
 		return nil
 	case sink != "":
-		d := net.Dialer{Timeout: 5 * time.Second}
-		c, err := d.DialContext(ctx, "unix", strings.TrimPrefix(sink, "unix:"))
-		if err != nil {
-			return secret.Errorf(secret.Unavailable, "", "the audit sink cannot be reached: %s", err)
-		}
-		x.sink, x.appender = c, audit.NewSink(c, x.opts.now())
+		x.sink = audit.DialSink(strings.TrimPrefix(sink, "unix:"), x.opts.now())
+		x.appender = x.sink
 		return nil
 	}
 	l, err := audit.Open(ctx, x.logConfig())

@@ -193,6 +193,9 @@ func (x *Opened) newEpoch(ctx context.Context, why string) (string, error) {
 func (a *StoreAdmin) Adopt(ctx context.Context) (auditKey string, err error) {
 	x := a.x
 	cfg := x.logConfig()
+	if whole, err := audit.Open(ctx, cfg); err == nil {
+		return "", errors.Join(secret.Errorf(secret.Conflict, "", "the audit log is there and fits the store: there is nothing to adopt"), whole.Close())
+	}
 	cfg.Store = nil
 	h := x.db.LogHead()
 	why := "the log was missing; the store remembers " + headText(h)

@@ -111,7 +111,7 @@ func Destroy(path string) error {
 
 // Unavailable says that the log could not be written.
 func Unavailable(path string, err error) error {
-	return &secret.Error{Kind: secret.Unavailable, Text: "the audit log cannot be written: " + path + ": " + Cause(err).Error(), Err: err}
+	return &secret.Error{Kind: secret.Unavailable, Text: "the audit log cannot be written: " + path + ": " + Cause(err).Error() + "\n  set audit.dir, or audit.sink, in your own config.toml", Err: err}
 }
 
 // Cause drops the path that an error of package os repeats.
