@@ -25,6 +25,7 @@ var layers = [][]string{
 	{"policy", "backend/...", "internal/child"},
 	{"audit", "internal/identity"},
 	{"broker"},
+	{"internal/move"},
 	{"internal/config"},
 	{"."},
 	{"internal/cli"},

@@ -1,0 +1,313 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/tacit-secrets/tacit/broker"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// What is read and written at once. A chunk of values is the most that a copy
+// holds in memory.
+const (
+	readChunk  = 64
+	writeChunk = 256
+	writeBytes = 8 << 20
+)
+
+// Run carries the plan out and reports each step once it is done, or failed.
+// It goes on after a secret that failed, and returns the first error then; an
+// error of the store or the log ends it. Killed at any point it can be run
+// again: what is there already, by its version's identity, is not written
+// twice.
+func (c *Copy) Run(ctx context.Context, report func(Step)) error {
+	w := writing{Copy: c, report: report}
+	for s, err := range c.Plan(ctx) {
+		if err != nil {
+			return firstOf(err, w.first)
+		}
+		if err := w.add(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	return w.first
+}
+
+// writing is a copy under way.
+type writing struct {
+	*Copy
+	report func(Step)
+	unread []Step    // whose values are to be read
+	puts   []pending // whose values are to be written
+	bytes  int
+	first  error // of a secret that failed
+}
+
+type pending struct {
+	Step
+	put broker.Putting
+}
+
+func (w *writing) done(s Step, err error) {
+	if s.Err = err; err != nil && w.first == nil {
+		w.first = err
+	}
+	w.report(s)
+}
+
+// add takes a step up. Its error ends the copy.
+func (w *writing) add(ctx context.Context, s Step) error {
+	switch s.Action {
+	case Same, Refuse:
+		w.done(s, s.Err)
+		return nil
+	case Annotate:
+		return w.settle(s, w.extras(ctx, &s))
+	default:
+		w.unread = append(w.unread, s)
+		if len(w.unread) < readChunk {
+			return nil
+		}
+		return w.read(ctx)
+	}
+}
+
+// settle reports a step; an error that is about more than one secret ends the
+// copy.
+func (w *writing) settle(s Step, err error) error {
+	w.done(s, err)
+	if errors.Is(err, secret.Unavailable) || errors.Is(err, secret.Unauthenticated) {
+		return err
+	}
+	return nil
+}
+
+func (w *writing) flush(ctx context.Context) error {
+	if err := w.read(ctx); err != nil {
+		return err
+	}
+	return w.write(ctx)
+}
+
+// read gets the values of the steps that wait for them.
+func (w *writing) read(ctx context.Context) error {
+	if len(w.unread) == 0 {
+		return nil
+	}
+	refs := make([]secret.Ref, len(w.unread))
+	for i, s := range w.unread {
+		current, _ := s.source.Current()
+		refs[i] = s.From
+		refs[i].At = secret.At{ID: current.ID, Number: current.Number}
+	}
+	caller := w.Caller
+	caller.For = "copy to " + w.To.String()
+	for i, r := range w.Broker.GetAll(ctx, caller, refs) {
+		s := w.unread[i]
+		if r.Err != nil {
+			if err := w.settle(s, r.Err); err != nil {
+				return err
+			}
+			continue
+		}
+		w.puts = append(w.puts, pending{s, w.putting(s, r.Version)})
+		w.bytes += r.Version.Value.Len()
+	}
+	w.unread = w.unread[:0]
+	if len(w.puts) < writeChunk && w.bytes < writeBytes {
+		return nil
+	}
+	return w.write(ctx)
+}
+
+// putting is what writes a secret at the target: only if nobody changed it
+// since it was listed.
+func (w *writing) putting(s Step, v secret.Version) broker.Putting {
+	p := broker.Putting{Ref: s.To, Value: v.Value, Options: &secret.PutOptions{}}
+	if w.holds["swap"] {
+		p.Old = &secret.At{}
+		if s.target != nil {
+			there, _ := s.target.Current()
+			p.Old = &secret.At{ID: there.ID, Number: there.Number}
+		}
+	}
+	if w.holds["versions"] {
+		p.Options.ID = v.ID
+	}
+	if w.holds["annotations"] && (s.target == nil || w.annotationsDiffer(s.source, s.target)) {
+		p.Options.Annotations = &secret.Annotations{Description: s.source.Description, Tags: s.source.Tags}
+	}
+	if w.holds["attributes"] && !plainAttributes(v.Attributes) {
+		p.Options.Attributes = &v.Attributes
+	}
+	return p
+}
+
+// write puts what was read, in one step where the store can.
+func (w *writing) write(ctx context.Context) error {
+	puts := w.puts
+	w.puts, w.bytes = nil, 0
+	if len(puts) == 0 {
+		return nil
+	}
+	if w.holds["batch put"] {
+		batch := make([]broker.Putting, len(puts))
+		for i, p := range puts {
+			batch[i] = p.put
+		}
+		vs, err := w.Broker.PutAll(ctx, w.caller(), batch)
+		if err == nil {
+			return w.wrote(ctx, puts, vs)
+		}
+		if errors.Is(err, secret.Unavailable) {
+			return err
+		}
+	}
+	return w.apart(ctx, puts)
+}
+
+func (w *writing) caller() secret.Caller {
+	c := w.Caller
+	c.For = "copy from " + w.From.String()
+	return c
+}
+
+// wrote finishes secrets whose current versions were written.
+func (w *writing) wrote(ctx context.Context, puts []pending, vs []secret.Version) error {
+	for i, p := range puts {
+		if err := w.finish(ctx, p, vs[i], nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writing) finish(ctx context.Context, p pending, v secret.Version, err error) error {
+	p.Version = v.Number
+	if err == nil {
+		err = w.makeCurrent(ctx, &p, v)
+	}
+	if err == nil {
+		err = w.extras(ctx, &p.Step)
+	}
+	return w.settle(p.Step, err)
+}
+
+// apart puts each secret for itself, some at a time: for stores without
+// batches, and to find out which of a batch was refused.
+func (w *writing) apart(ctx context.Context, puts []pending) error {
+	vs, errs := make([]secret.Version, len(puts)), make([]error, len(puts))
+	slots := make(chan struct{}, broker.InFlight)
+	var wg sync.WaitGroup
+	for i, p := range puts {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			vs[i], errs[i] = w.put(ctx, p.put)
+		})
+	}
+	wg.Wait()
+	for i, p := range puts {
+		if err := w.finish(ctx, p, vs[i], errs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writing) put(ctx context.Context, p broker.Putting) (secret.Version, error) {
+	if p.Old == nil {
+		return w.Broker.Put(ctx, w.caller(), p.Ref, p.Value, p.Options)
+	}
+	r := p.Ref
+	r.At = *p.Old
+	return w.Broker.Swap(ctx, w.caller(), r, p.Value, p.Options)
+}
+
+// makeCurrent moves current to a version that the target had already, under
+// the same identity: writing it again changed nothing.
+func (w *writing) makeCurrent(ctx context.Context, p *pending, v secret.Version) error {
+	if !w.holds["stages"] || v.ID == "" || v.ID != p.put.Options.ID || slices.Contains(v.Stages, secret.Current) || p.target == nil {
+		return nil
+	}
+	there, _ := p.target.Current()
+	_, err := w.Broker.MoveStage(ctx, w.caller(), p.To, broker.StageMove{Stage: secret.Current, From: there.ID, To: v.ID})
+	return err
+}
+
+// extras copies what belongs to a secret besides the current value: what a put
+// did not carry along.
+func (w *writing) extras(ctx context.Context, s *Step) error {
+	if s.Action == Annotate && w.annotationsDiffer(s.source, s.target) {
+		change := secret.Change{Description: &s.source.Description, Tags: secret.TagChange{Clear: true, Set: s.source.Tags}}
+		if _, err := w.Broker.Annotate(ctx, w.caller(), s.To, change); err != nil {
+			return err
+		}
+	}
+	if s.Action == Annotate && w.attributesDiffer(s.source, s.target) {
+		if err := w.attributes(ctx, s); err != nil {
+			return err
+		}
+	}
+	return w.stages(ctx, s)
+}
+
+func (w *writing) attributes(ctx context.Context, s *Step) error {
+	v, _ := s.source.Current()
+	r := s.To
+	r.At = secret.At{ID: v.ID}
+	_, err := w.Broker.AnnotateVersion(ctx, w.caller(), r, secret.AttributeChange{
+		Disabled: &v.Disabled, NotBefore: &v.NotBefore, Expires: &v.Expires, ContentType: &v.ContentType,
+		Tags: secret.TagChange{Clear: true, Set: v.Tags},
+	})
+	return err
+}
+
+// stages copies the versions that further stages point at.
+func (w *writing) stages(ctx context.Context, s *Step) error {
+	if !w.holds["stages"] {
+		return nil
+	}
+	there := map[secret.Stage]secret.VersionID{}
+	if s.target != nil {
+		there = staged(s.target)
+	}
+	all := staged(s.source)
+	names := make([]secret.Stage, 0, len(all))
+	for st := range all {
+		names = append(names, st)
+	}
+	slices.Sort(names)
+	for _, st := range names {
+		if id := all[st]; id != there[st] {
+			if err := w.stage(ctx, s, broker.StageMove{Stage: st, From: there[st], To: id}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stage writes the version that a stage points at, and moves the stage to it.
+func (w *writing) stage(ctx context.Context, s *Step, m broker.StageMove) error {
+	if current, _ := s.source.Current(); current.ID != m.To {
+		from := s.From
+		from.At = secret.At{ID: m.To}
+		v, err := w.Broker.Get(ctx, w.Caller, from)
+		if err != nil {
+			return err
+		}
+		put, err := w.Broker.Put(ctx, w.caller(), s.To, v.Value, &secret.PutOptions{ID: v.ID, Stages: []secret.Stage{m.Stage}, Attributes: &v.Attributes})
+		if err != nil || slices.Contains(put.Stages, m.Stage) {
+			return err
+		}
+	}
+	_, err := w.Broker.MoveStage(ctx, w.caller(), s.To, m)
+	return err
+}
