@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 # The race detector needs a C compiler. Without one the tests still run.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: check test lint vet cross bench fuzz soak vuln build
+.PHONY: check test docs lint vet cross bench fuzz soak vuln build
 
 check: lint vet test cross
 
@@ -18,6 +18,10 @@ ifeq ($(RACE),)
 	@echo "WARNING: no C compiler found: the tests run WITHOUT the race detector" >&2
 endif
 	$(GO) test $(RACE) -timeout 20m ./...
+
+# Writes docs/commands.md from the commands. A test compares it.
+docs:
+	$(GO) test ./internal/cli -run TestCommandsPage -count 1 -update
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -mod=readonly -o bin/tacit ./cmd/tacit

@@ -69,7 +69,7 @@ func (a *app) run(ctx context.Context, args []string) (err error) {
 	return usage(root.ExecuteContext(ctx))
 }
 
-// usage gives the errors of the argument parser their kind.
+// usage gives the errors of the argument parser that have none their kind.
 func usage(err error) error {
 	if err == nil || secret.KindOf(err) != 0 {
 		return err
@@ -101,15 +101,46 @@ records it, and gives secrets to processes.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.dir, "dir", a.sys.Var(config.VarDir), "begin in this `folder`")
-	f.StringVarP(&a.flags.env, "environment", "e", a.sys.Var(config.VarEnv), "the `environment` meant when a reference names none")
-	f.StringVar(&a.flags.reason, "reason", a.sys.Var(config.VarReason), "why, for the audit `log`")
+	f.StringVarP(&a.flags.env, "environment", "e", a.sys.Var(config.VarEnv), "the environment `name` of references without one")
+	f.BoolP("help", "h", false, "show this help")
+	f.StringVar(&a.flags.reason, "reason", a.sys.Var(config.VarReason), "why: a `text` for the audit log")
 	f.BoolVar(&a.flags.json, "json", false, "print JSON, one object a line")
 	f.BoolVarP(&a.flags.yes, "yes", "y", false, "answer questions with yes")
-	root.AddCommand(a.commands()...)
+	for _, g := range groups() {
+		root.AddGroup(g)
+		for _, c := range a.commands(g.ID) {
+			c.GroupID = g.ID
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommand(a.helpCommand())
+	root.SetHelpCommandGroupID("more")
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		_ = a.print(helpText(c, a.helpColumns()))
+	})
+	root.SetFlagErrorFunc(wrongFlag)
+	a.polish(root)
+	version := root.Flags().Bool("version", false, "print the version of tacit")
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *version {
+			return a.version()
+		}
+		return a.group(c, args)
+	}
+	a.completeFlags(root)
 	return root
+}
+
+// helpColumns is how wide a help text is here.
+func (a *app) helpColumns() int {
+	if w := width(a.Out); w != 0 {
+		return min(w, helpColumns)
+	}
+	return helpColumns
 }
 
 // open finds the project, unlocks its store and makes the Broker. It is done

@@ -7,16 +7,22 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// commands lists them in the order of the help text.
-func (a *app) commands() []*cobra.Command {
-	return []*cobra.Command{
-		a.demoCommand(), a.initCommand(),
-		a.putCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.rollbackCommand(),
-		a.deleteCommand(), a.undeleteCommand(), a.destroyCommand(),
-		a.runCommand(), a.checkCommand(), a.envCommand(), a.trustCommand(),
-		a.grantCommand(), a.ungrantCommand(), a.grantsCommand(), a.policyCommand(), a.whoamiCommand(),
-		a.auditCommand(), a.storeCommand(), a.unlockCommand(), a.lockCommand(),
-		a.versionCommand(),
+// commands makes the commands of one group of the help text.
+func (a *app) commands(group string) []*cobra.Command {
+	switch group {
+	case "secrets":
+		return []*cobra.Command{
+			a.putCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.rollbackCommand(),
+			a.deleteCommand(), a.undeleteCommand(), a.destroyCommand(),
+		}
+	case "projects":
+		return []*cobra.Command{a.initCommand(), a.runCommand(), a.checkCommand(), a.envCommand(), a.trustCommand()}
+	case "rights":
+		return []*cobra.Command{a.grantCommand(), a.ungrantCommand(), a.grantsCommand(), a.policyCommand(), a.whoamiCommand()}
+	case "proof":
+		return []*cobra.Command{a.auditCommand(), a.storeCommand(), a.unlockCommand(), a.lockCommand()}
+	default:
+		return []*cobra.Command{a.demoCommand(), a.completionCommand(), a.versionCommand()}
 	}
 }
 

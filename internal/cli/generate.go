@@ -10,19 +10,16 @@ import (
 	"errors"
 	"io/fs"
 	"math/big"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-func isGenerator(s string) bool {
-	switch s {
-	case "password", "hex", "base64", "uuid", "ed25519":
-		return true
-	default:
-		return false
-	}
-}
+// generators are the kinds of values that put can make.
+func generators() []string { return []string{"password", "hex", "base64", "uuid", "ed25519"} }
+
+func isGenerator(s string) bool { return slices.Contains(generators(), s) }
 
 // generate makes a value of at least 122 random bits.
 func generate(kind string) (secret.Value, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -89,28 +90,34 @@ func valueObject(r secret.Ref, v secret.Version) valueJSON {
 // explain adds the way out to an error about a reference.
 func (a *app) explain(ctx context.Context, o *config.Opened, r secret.Ref, err error) error {
 	e, ok := errors.AsType[*secret.Error](err)
-	if !ok || strings.Contains(e.Text, "\n") {
+	if !ok {
 		return err
 	}
 	out := *e
+	whole := plain(r)
+	say := func(format string, args ...any) error {
+		out.Name, out.Text = "", fmt.Sprintf(format, args...)
+		return &out
+	}
 	switch {
+	case e.State == secret.Deleted && e.Kind == secret.Conflict:
+		return say("%s is deleted\n  bring it back:  tacit undelete %s\n  or remove it:   tacit destroy %s", whole, whole, whole)
 	case e.State == secret.Deleted:
-		out.Text = e.Text + "\n  bring it back:  tacit undelete " + plain(r)
+		return say("%s is deleted\n  bring it back:  tacit undelete %s", whole, whole)
 	case e.Kind == secret.NotFound && e.State == secret.NoVersion:
-		out.Text = e.Text + "\n  which there are:  tacit history " + plain(r)
-	case e.Kind == secret.NotFound && r.Field == "":
-		near := o.Broker.Nearest(ctx, o.Caller, r)
-		if len(near) == 0 {
-			return err
-		}
-		names := make([]string, len(near))
-		for i, n := range near {
-			names[i] = string(n)
-		}
-		out.Text = e.Text + "\n  did you mean: " + strings.Join(names, ", ")
-	default:
+		return say("%s has no %s\n  which there are:  tacit history %s", whole, versionText(r.At), whole)
+	case strings.Contains(e.Text, "\n") || e.Kind != secret.NotFound || e.State != 0 || r.Field != "":
 		return err
 	}
+	near := o.Broker.Nearest(ctx, o.Caller, r)
+	if len(near) == 0 {
+		return err
+	}
+	names := make([]string, len(near))
+	for i, n := range near {
+		names[i] = string(n)
+	}
+	out.Text = e.Text + "\n  did you mean: " + strings.Join(names, ", ")
 	return &out
 }
 

@@ -17,7 +17,7 @@ func (a *app) initCommand() *cobra.Command {
 	var keyFile bool
 	c := &cobra.Command{
 		Use:   "init",
-		Short: "Make a project of this folder: a new store, its audit log, tacit.toml",
+		Short: "Make a project of this folder: store, audit log, tacit.toml",
 		Long: `Make a project of this folder: a new encrypted store, unlocked by the keyring of the
 login session or by a key file, its audit log, and tacit.toml with the environment dev.
 

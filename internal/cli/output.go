@@ -230,6 +230,12 @@ func count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
+// print prints text to stdout as it is.
+func (a *app) print(text string) error {
+	_, err := io.WriteString(a.Out, text)
+	return written(err)
+}
+
 // line prints one line to stdout.
 func (a *app) line(s string) error {
 	_, err := fmt.Fprintln(a.Out, audit.Printable(s))

@@ -63,7 +63,7 @@ func (a *app) policyExplainCommand() *cobra.Command {
 		Use:   "explain PRINCIPAL VERB REFERENCE",
 		Short: "Explain what would be decided, and by which policy",
 		Example: `  tacit policy explain agent:claude-code get dev:claude/api
-  tacit policy explain agent:claude-code use dev:claude/api --host api.anthropic.com`,
+  tacit policy explain agent:ci use dev:claude/api --host api.anthropic.com`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.policyExplain(cmd.Context(), args, f) },
 	}

@@ -42,23 +42,35 @@ With #field, one field of a JSON object is replaced and its siblings are kept.`,
   tacit put tls/key --file server.pem
   tacit put app/db#password --generate password --tag owner=payments
   tacit put app/db --if-version 3 < db.json`,
-		Args:              cobra.ExactArgs(1),
+		Args:              onlyReference,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("if-version") && f.ifVersion < 0 {
+				return secret.Errorf(secret.Invalid, "", "--if-version takes the number of a version, or 0 for none")
+			}
 			return a.put(cmd.Context(), args[0], f)
 		},
 	}
 	fs := c.Flags()
 	fs.StringVar(&f.file, "file", "", "read the value from this `file`")
-	fs.StringVar(&f.generate, "generate", "", "make the value: password, hex, base64, uuid or ed25519")
+	fs.StringVar(&f.generate, "generate", "", "make a value of this `kind`: password, hex, base64, uuid, ed25519")
 	fs.StringVar(&f.declare, "declare", "", "also declare it in tacit.toml as this `variable`")
-	fs.StringVar(&f.description, "description", "", "what the secret is for")
-	fs.StringArrayVar(&f.tags, "tag", nil, "a tag of the secret, `key=value`; may be given more than once")
-	fs.Int64Var(&f.ifVersion, "if-version", -1, "only if this `number` is the current version; 0: only if there is none")
+	fs.StringVar(&f.description, "description", "", "a `text`: what the secret is for")
+	fs.StringArrayVar(&f.tags, "tag", nil, "a tag, `key=value`; may be given more than once")
+	fs.Int64Var(&f.ifVersion, "if-version", -1, "only if this is the current version's `number`; 0: if none is")
 	fs.BoolVar(&f.trim, "trim", false, "drop one newline at the end of the value")
 	fs.BoolVarP(&f.dryRun, "dry-run", "n", false, "say what would be done, and do nothing")
-	c.MarkFlagsMutuallyExclusive("file", "generate")
+	fs.Lookup("if-version").DefValue = "0" // keeps "-1" out of the help
 	return c
+}
+
+// onlyReference refuses a value that came as an argument, where everybody on
+// the machine can see it.
+func onlyReference(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return secret.Errorf(secret.Invalid, "", "put takes no value as an argument, where others could see it\n  it asks for one, or reads stdin:  tacit put REFERENCE < FILE")
+	}
+	return cobra.ExactArgs(1)(c, args)
 }
 
 func (a *app) put(ctx context.Context, arg string, f putFlags) error {
@@ -105,6 +117,8 @@ func (a *app) putTarget(ctx context.Context, arg string, f putFlags) (*config.Op
 		return nil, r, err
 	case r.At != (secret.At{}):
 		return nil, r, secret.Errorf(secret.Invalid, "", "put writes a new version: give no @version\n  --if-version writes only if that version is current")
+	case f.generate != "" && f.file != "":
+		return nil, r, secret.Errorf(secret.Invalid, "", "give --file or --generate, not both")
 	case f.generate != "" && !isGenerator(f.generate):
 		return nil, r, secret.Errorf(secret.Invalid, "", "--generate makes password, hex, base64, uuid or ed25519")
 	}
@@ -277,17 +291,26 @@ func (a *app) rollback(ctx context.Context, arg string) error {
 	if a.flags.json {
 		return a.object(changeJSON{Env: r.Env, Name: string(r.Name), Version: v.Number, ID: string(v.ID)})
 	}
-	a.say("rolled", plain(r), "%s is current again, as version %d", versionText(r.At), v.Number)
+	was := versionText(r.At)
+	if r.At.Stage != "" {
+		was = "the " + was
+	}
+	a.say("rolled", plain(r), "%s is current again, as version %d", was, v.Number)
 	return nil
 }
 
+// versionText names the version that is meant.
 func versionText(at secret.At) string {
 	switch {
 	case at.Number != 0:
 		return fmt.Sprintf("version %d", at.Number)
+	case at.Stage == secret.Current, at.Stage == secret.Previous:
+		return string(at.Stage) + " version"
 	case at.Stage != "":
-		return "the " + string(at.Stage) + " version"
+		return fmt.Sprintf("version at stage %q", at.Stage)
+	case at.ID != "":
+		return "version " + string(at.ID)
 	default:
-		return "that version"
+		return "version"
 	}
 }

@@ -39,6 +39,9 @@ given what you may get.`,
   tacit run --env TOKEN=ci/token#value -- ./deploy
   tacit run --as agent:reviewer -- ./review`,
 		Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault // a command, and what it takes
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runChild(cmd.Context(), args, f) },
 	}
 	fs := c.Flags()

@@ -244,15 +244,15 @@ func (a *app) backupCommand() *cobra.Command {
 		Example: "  tacit store backup store.age --to age1…",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(recipients) == 0 {
+				return secret.Errorf(secret.Invalid, "", "a backup is encrypted to someone\n  tacit store backup %s --to RECIPIENT", args[0])
+			}
 			return a.withStore(cmd.Context(), "back the store up", false, func(s *config.StoreAdmin) error {
 				return a.backup(cmd.Context(), s, args[0], recipients)
 			})
 		},
 	}
 	c.Flags().StringArrayVar(&recipients, "to", nil, "an age `recipient`; may be given more than once")
-	if err := c.MarkFlagRequired("to"); err != nil {
-		a.report(err)
-	}
 	return c
 }
 
@@ -330,7 +330,7 @@ func (a *app) unlockCommand() *cobra.Command {
 	var long string
 	c := &cobra.Command{
 		Use:   "unlock",
-		Short: "Hold the store's key for a while, so that a passphrase is asked once",
+		Short: "Hold the store's key, so that a passphrase is asked once",
 		Long: `Hold the store's key for a while, in the kernel's keyring (Linux) or the keychain of the
 system, so that a passphrase is asked once. Every process of yours can use it meanwhile.`,
 		Example: "  tacit unlock --for 8h",

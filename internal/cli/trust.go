@@ -15,7 +15,7 @@ func (a *app) trustCommand() *cobra.Command {
 	var store string
 	c := &cobra.Command{
 		Use:   "trust",
-		Short: "Show what the files of this folder ask for, and trust them as they are",
+		Short: "Show what the files here ask for, and trust them as they are",
 		Long: `Show what tacit.toml, tacit.local.toml and policy.cedar of this folder ask for, and
 trust them: byte for byte as they were shown. Until then they may name no network
 address and no command, declare no secret, and weaken nothing.

@@ -20,15 +20,17 @@ func (a *app) versionCommand() *cobra.Command {
 		Short:   "Print the version of tacit",
 		Example: "  tacit version",
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-				v.Version = info.Main.Version
-			}
-			if a.flags.json {
-				return a.object(v)
-			}
-			return a.line("tacit " + v.Version + " " + v.Platform)
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.version() },
 	}
+}
+
+func (a *app) version() error {
+	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v.Version = info.Main.Version
+	}
+	if a.flags.json {
+		return a.object(v)
+	}
+	return a.line("tacit " + v.Version + " " + v.Platform)
 }
