@@ -13,7 +13,7 @@ import (
 func (a *app) auditCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "audit",
-		Short:   "The log of every access: list, show, verify, checkpoint, export, adopt",
+		Short:   "The log of every access: list, show, verify, export",
 		Example: "  tacit audit list --since 1h\n  tacit audit verify",
 	}
 	c.AddCommand(a.auditListCommand(), a.auditShowCommand(), a.auditVerifyCommand(), a.auditCheckpointCommand(), a.auditExportCommand(), a.auditAdoptCommand())
