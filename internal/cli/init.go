@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -65,8 +64,7 @@ func (a *app) init(ctx context.Context, recovery string, keyFile bool) error {
 	a.madeStore(m)
 	switch {
 	case identity != "":
-		// The only place where a key is ever shown.
-		_, _ = fmt.Fprintf(a.Err, "recovery  %s\n          shown once, kept nowhere: write it down off this machine\n", identity)
+		a.showRecovery(identity)
 	case recovery == "":
 		a.say("recovery", "none yet", "make one:  tacit store key add --recovery")
 	}

@@ -2,14 +2,12 @@ package config
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"io"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"time"
 
-	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/internal/seal"
 	"github.com/tacit-secrets/tacit/internal/state"
 	"github.com/tacit-secrets/tacit/secret"
@@ -31,6 +29,7 @@ type StoreAdmin struct{ x *Opened }
 // OpenStore opens the store of the folder for administration. With noLog the
 // log is left alone: for what mends it.
 func OpenStore(ctx context.Context, s System, o Options, noLog bool) (*StoreAdmin, error) {
+	o.Passphrase = once(o.Passphrase)
 	x := &Opened{sys: s, opts: o}
 	err := x.find(ctx)
 	if err == nil && !noLog {
@@ -63,17 +62,27 @@ func (a *StoreAdmin) Slots() ([]Slot, error) {
 	}
 	var out []Slot
 	for _, t := range all {
-		out = append(out, Slot{t.ID, string(t.Kind), t.Label, slotPlace(a.x.sys, t), t.Created})
+		out = append(out, a.x.shown(&t))
 	}
 	return out, nil
+}
+
+// shown says what a slot is, for people.
+func (x *Opened) shown(t *seal.Slot) Slot {
+	return Slot{t.ID, string(t.Kind), t.Label, slotPlace(x.sys, *t), t.Created}
 }
 
 // AddSlot adds a way to unlock the store.
 func (a *StoreAdmin) AddSlot(ctx context.Context, m seal.Method) (Slot, error) {
 	x := a.x
+	unlock, err := x.lockSlots()
+	if err != nil {
+		return Slot{}, err
+	}
+	defer unlock()
 	u := unlocker(x.sys, x.user, x.opts)
 	var made seal.Slot
-	err := x.record(ctx, x.Caller, "store key add "+string(m.Kind), func(ctx context.Context) (err error) {
+	err = x.record(ctx, x.Caller, "store key add "+string(m.Kind), func(ctx context.Context) (err error) {
 		if made, err = u.NewSlot(ctx, x.StoreID, x.db.Key(), m); err != nil {
 			return err
 		}
@@ -83,12 +92,23 @@ func (a *StoreAdmin) AddSlot(ctx context.Context, m seal.Method) (Slot, error) {
 		}
 		return err
 	})
-	return Slot{made.ID, string(made.Kind), made.Label, slotPlace(x.sys, made), made.Created}, err
+	return x.shown(&made), err
+}
+
+// lockSlots keeps other processes from changing the slots meanwhile: a key file
+// that no slot names yet is swept by a rekey.
+func (x *Opened) lockSlots() (unlock func(), err error) {
+	return lock(filepath.Join(x.sys.storeDir(x.StoreID), "slots.lock"))
 }
 
 // RemoveSlot takes a way to unlock the store away; the last one stays.
 func (a *StoreAdmin) RemoveSlot(ctx context.Context, id string) error {
 	x := a.x
+	unlock, err := x.lockSlots()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return x.record(ctx, x.Caller, "store key remove "+id, func(ctx context.Context) error {
 		var gone seal.Slot
 		err := x.db.SetSlots(ctx, func(all seal.Slots) (kept seal.Slots, err error) {
@@ -107,126 +127,65 @@ func (a *StoreAdmin) RemoveSlot(ctx context.Context, id string) error {
 // could not be made anew, because their secret is not on this machine.
 func (a *StoreAdmin) Rekey(ctx context.Context) (dropped []Slot, err error) {
 	x := a.x
-	u := unlocker(x.sys, x.user, x.opts)
+	unlock, err := x.lockSlots()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	err = x.record(ctx, x.Caller, "store rekey", func(ctx context.Context) error {
-		slots, err := x.db.Slots()
-		if err != nil {
-			return err
+		r, err := x.rekey(ctx)
+		for i := range r.Dropped {
+			dropped = append(dropped, x.shown(&r.Dropped[i]))
 		}
-		key, err := seal.NewKey()
-		if err != nil {
-			return err
-		}
-		old := x.db.Key()
-		r, err := u.Rekey(ctx, x.StoreID, slots, old, key)
-		if err != nil {
-			return err
-		}
-		if err := x.db.Rekey(ctx, old, key, r.Slots); err != nil {
-			return errors.Join(err, u.Discard(ctx, r.Slots...))
-		}
-		for _, t := range r.Dropped {
-			dropped = append(dropped, Slot{t.ID, string(t.Kind), t.Label, slotPlace(x.sys, t), t.Created})
-		}
-		return errors.Join(u.Discard(ctx, r.Retired...), x.db.Compact(ctx))
+		return err
 	})
 	return dropped, err
+}
+
+// rekey goes in an order in which a kill at any point leaves a store that opens
+// with the old key or with the new one.
+func (x *Opened) rekey(ctx context.Context) (r seal.Rekeyed, err error) {
+	u := unlocker(x.sys, x.user, x.opts)
+	slots, err := x.db.Slots()
+	if err != nil {
+		return r, err
+	}
+	if err := u.Sweep(x.StoreID, slots); err != nil { // what killed ones left
+		return r, err
+	}
+	key, err := seal.NewKey()
+	if err != nil {
+		return r, err
+	}
+	old := x.db.Key()
+	if r, err = u.Rekey(ctx, x.StoreID, slots, old, key); err != nil {
+		return seal.Rekeyed{}, err
+	}
+	if err := x.db.Rekey(ctx, old, key, r.Slots); err != nil {
+		return seal.Rekeyed{}, errors.Join(err, u.Discard(ctx, r.Slots...))
+	}
+	// From here on the store is rekeyed, whatever fails.
+	if err := errors.Join(u.Discard(ctx, r.Retired...), x.db.Compact(ctx)); err != nil {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return r, secret.Errorf(secret.KindOf(err), "", "the store is rekeyed, but what the old key opened could not be removed: %s\n  tacit store rekey", first)
+	}
+	return r, nil
 }
 
 // Check reads the whole store and reports the first thing that is wrong.
 func (a *StoreAdmin) Check(ctx context.Context) (state.Report, error) { return a.x.db.Check(ctx) }
 
-// Backup writes the store, encrypted to age recipients.
+// Backup writes the store, encrypted to age recipients. It is recorded as a get:
+// values leave.
 func (a *StoreAdmin) Backup(ctx context.Context, w io.Writer, recipients []string) error {
 	x := a.x
-	return x.record(ctx, x.Caller, "store backup", func(ctx context.Context) error {
+	return x.recordAs(ctx, x.Caller, secret.Get, "store backup", func(ctx context.Context) error {
 		sealed, err := seal.EncryptTo(recipients, w)
 		if err != nil {
 			return err
 		}
 		return errors.Join(x.db.Backup(ctx, sealed), sealed.Close())
 	})
-}
-
-// Restore puts a backup in the store's place and begins a new epoch of the
-// log, whose first key it returns.
-func (a *StoreAdmin) Restore(ctx context.Context, r io.Reader) (auditKey string, err error) {
-	x := a.x
-	u := unlocker(x.sys, x.user, x.opts)
-	plain, err := u.DecryptWith(ctx, r)
-	if err != nil {
-		return "", err
-	}
-	seen := max(x.db.Generation(), x.generation())
-	if err := x.closeAll(); err != nil {
-		return "", err
-	}
-	opts := &state.Options{Unlock: u.Unlock}
-	if err := state.Restore(ctx, x.sys.storeFile(x.StoreID), plain, seen, opts); err != nil {
-		return "", err
-	}
-	if err := x.openStore(ctx, x.StoreID); err != nil {
-		return "", err
-	}
-	return x.newEpoch(ctx, "the store was restored from a backup")
-}
-
-// AcceptRollback takes the store as it is, although the log knows a later
-// state, and begins a new epoch of the log, whose first key it returns.
-func (a *StoreAdmin) AcceptRollback(ctx context.Context) (auditKey string, err error) {
-	return a.x.newEpoch(ctx, "a rollback of the store was accepted")
-}
-
-// newEpoch begins store and log anew, by decision of the store's user.
-func (x *Opened) newEpoch(ctx context.Context, why string) (string, error) {
-	cfg := x.logConfig()
-	cfg.Store = nil
-	l, key, err := audit.NewEpoch(ctx, cfg, x.ownRecord(audit.Epoch, why))
-	if err != nil {
-		return "", err
-	}
-	return key, x.adopted(ctx, l, key)
-}
-
-// Adopt begins a new log where the old one is missing or damaged, and records
-// what the store remembers of the old one. It returns the new first key.
-func (a *StoreAdmin) Adopt(ctx context.Context) (auditKey string, err error) {
-	x := a.x
-	cfg := x.logConfig()
-	if whole, err := audit.Open(ctx, cfg); err == nil {
-		return "", errors.Join(secret.Errorf(secret.Conflict, "", "the audit log is there and fits the store: there is nothing to adopt"), whole.Close())
-	}
-	cfg.Store = nil
-	h := x.db.LogHead()
-	why := "the log was missing; the store remembers " + headText(h)
-	l, key, err := audit.Adoption(ctx, cfg, x.ownRecord(audit.Adopt, why))
-	if errors.Is(err, secret.Conflict) {
-		return x.newEpoch(ctx, "the log was taken as it is; the store remembers "+headText(h))
-	}
-	if err != nil {
-		return "", err
-	}
-	return key, x.adopted(ctx, l, key)
-}
-
-// adopted makes the store remember the log as it is now.
-func (x *Opened) adopted(ctx context.Context, l *audit.Log, key string) error {
-	x.log, x.appender = l, l
-	if err := x.db.AcceptRollback(ctx, max(x.db.Generation(), l.Generation()), logHead(l)()); err != nil {
-		return err
-	}
-	x.db.SetLog(logHead(l))
-	s := x.sealed
-	s.AuditKey = key
-	return s.save(ctx, dbRows{x.db}, "", nil)
-}
-
-func (x *Opened) ownRecord(verb secret.Verb, why string) audit.Record {
-	c := x.sys.Caller()
-	return audit.Record{
-		Principal: c.Principal, How: c.How, Session: c.Session, Agent: c.Agent, Verb: verb, Env: adminEnv,
-		Outcome: audit.OK, Reason: why, Note: x.opts.Reason,
-	}
 }
 
 // Hold keeps the store's key for a while outside of this process, so that a
@@ -254,25 +213,6 @@ func Drop(ctx context.Context, s System, o Options) (string, error) {
 
 // StoreFile returns where the store's database is.
 func (a *StoreAdmin) StoreFile() string { return filepath.Clean(a.x.sys.storeFile(a.x.StoreID)) }
-
-// generation is the newest generation that the log names; 0 without a log.
-func (x *Opened) generation() uint64 {
-	if x.log == nil {
-		return 0
-	}
-	return x.log.Generation()
-}
-
-// closeAll closes log and store, to open them anew.
-func (x *Opened) closeAll() error {
-	err := x.Close()
-	x.log, x.appender, x.db, x.sink, x.Broker = nil, nil, nil, nil, nil
-	return err
-}
-
-func headText(h state.LogHead) string {
-	return strconv.FormatUint(h.Size, 10) + " lines, root " + base64.StdEncoding.EncodeToString(h.Root[:])
-}
 
 // OpenUnlogged opens the store of a folder and leaves the log alone: for those
 // who verify it.

@@ -205,6 +205,11 @@ const adminEnv = "store"
 // record decides and records a change of the store itself: only its own user
 // may make one, trusted files or not.
 func (x *Opened) record(ctx context.Context, c secret.Caller, what string, f func(context.Context) error) error {
+	return x.recordAs(ctx, c, secret.Grant, what, f)
+}
+
+// recordAs is record for another verb than grant.
+func (x *Opened) recordAs(ctx context.Context, c secret.Caller, verb secret.Verb, what string, f func(context.Context) error) error {
 	b, err := broker.New(broker.Config{
 		Envs:   map[string]broker.Env{adminEnv: broker.Opened(nil)},
 		Policy: policy.Locked(x.sealed.Owner, "only "+string(x.sealed.Owner)+" may"), Log: x.appender, Now: x.opts.Now,
@@ -212,5 +217,5 @@ func (x *Opened) record(ctx context.Context, c secret.Caller, what string, f fun
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.Do(ctx, c, broker.Action{Verb: secret.Grant, Env: adminEnv, For: what}, f), b.Close(ctx))
+	return errors.Join(b.Do(ctx, c, broker.Action{Verb: verb, Env: adminEnv, For: what}, f), b.Close(ctx))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tacit-secrets/tacit/internal/seal"
@@ -18,7 +19,7 @@ type Prompt func(ctx context.Context, text string) ([]byte, error)
 func unlocker(s System, u User, o Options) *seal.Unlocker {
 	out := &seal.Unlocker{
 		KeyDir: filepath.Join(s.configDir(), "keys"), CredentialDir: s.Var("CREDENTIALS_DIRECTORY"),
-		Command: u.Unlock.Command, Environ: s.Environ, Prompt: o.Passphrase, Now: o.Now,
+		Credential: u.Unlock.Credential, Command: u.Unlock.Command, Environ: s.Environ, Prompt: o.Passphrase, Now: o.Now,
 	}
 	for _, path := range u.Unlock.Identities {
 		if rest, ok := strings.CutPrefix(path, "~/"); ok {
@@ -31,6 +32,27 @@ func unlocker(s System, u User, o Options) *seal.Unlocker {
 		out.Holder = seal.SystemHolder(o.now())
 	}
 	return out
+}
+
+// once asks each question once: its answer serves for the whole command.
+func once(p Prompt) Prompt {
+	if p == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	given := map[string][]byte{}
+	return func(ctx context.Context, text string) ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if b, ok := given[text]; ok {
+			return b, nil
+		}
+		b, err := p(ctx, text)
+		if err == nil {
+			given[text] = b
+		}
+		return b, err
+	}
 }
 
 func (o *Options) now() func() time.Time {

@@ -108,7 +108,7 @@ func kernelError(err error) error {
 	case errors.Is(err, unix.ENOKEY), errors.Is(err, unix.EKEYEXPIRED), errors.Is(err, unix.EKEYREVOKED):
 		return errNotHeld()
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EACCES):
-		return secret.Errorf(secret.Unsupported, "", "the kernel's keyring cannot be used here, as in many containers: %s\n  tacit store key add --keyfile, or --credential, --command, --age", err)
+		return secret.Errorf(secret.Unsupported, "", "the kernel's keyring cannot be used here, as in many containers: %s\n  tacit store key add --key-file, or --credential, --command, --age RECIPIENT", err)
 	case errors.Is(err, unix.EDQUOT):
 		return secret.Errorf(secret.Unavailable, "", "the kernel's keyring is full\n  keyctl show @u")
 	default:

@@ -73,7 +73,10 @@ func readKeyFile(path string) ([]byte, error) {
 
 // readPrivate reads a file of this user's that nobody else can read, up to
 // 64 KiB.
-func readPrivate(path string) ([]byte, error) {
+func readPrivate(path string) ([]byte, error) { return readGuarded(path, checkPrivate) }
+
+// readGuarded reads a regular file that passes a check of its owner and mode.
+func readGuarded(path string, check func(string, fs.FileInfo) error) ([]byte, error) {
 	f, err := openNoFollow(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, secret.Errorf(secret.NotFound, "", "%s: is not there", path)
@@ -89,7 +92,7 @@ func readPrivate(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, secret.Errorf(secret.Denied, "", "%s: is not a regular file", path)
 	}
-	if err := checkPrivate(path, info); err != nil {
+	if err := check(path, info); err != nil {
 		return nil, err
 	}
 	return readBounded(path, f)

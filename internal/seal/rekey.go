@@ -57,7 +57,7 @@ func notAtHand(err error) bool {
 
 // remake makes one slot again for the new key.
 func (a *attempt) remake(ctx context.Context, old *Slot, oldKey, newKey *Key) (Slot, error) {
-	m := Method{Kind: old.Kind, Label: old.Label, Recipient: old.Recipient, Credential: old.Name}
+	m := Method{Kind: old.Kind, Label: old.Label, Recipient: old.Recipient}
 	switch old.Kind {
 	case Passphrase, Command, Credential:
 		k, err := a.try(ctx, old)

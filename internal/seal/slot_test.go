@@ -275,25 +275,37 @@ func TestBackup(t *testing.T) {
 }
 
 func TestNewSlotRefuses(t *testing.T) {
-	u, k := &Unlocker{CredentialDir: t.TempDir()}, newTestKey(t)
+	dir, k := t.TempDir(), newTestKey(t)
 	for name, c := range map[string]struct {
 		m    Method
 		k    *Key
 		want secret.Kind
 	}{
-		"empty-passphrase":  {Method{Kind: Passphrase}, k, secret.Invalid},
-		"no-key-folder":     {Method{Kind: KeyFile}, k, secret.Unsupported},
-		"no-keyring":        {Method{Kind: InKeyring}, k, secret.Unsupported},
-		"no-command":        {Method{Kind: Command}, k, secret.NotFound},
-		"credential-leaves": {Method{Kind: Credential, Credential: "../x"}, k, secret.Invalid},
-		"credential-gone":   {Method{Kind: Credential, Credential: "x"}, k, secret.NotFound},
-		"bad-recipient":     {Method{Kind: Age, Recipient: "age1"}, k, secret.Invalid},
-		"unknown-kind":      {Method{Kind: "telepathy"}, k, secret.Invalid},
-		"long-label":        {Method{Kind: Passphrase, Passphrase: secret.Text("p"), Label: strings.Repeat("x", 257)}, k, secret.Invalid},
-		"locked":            {Method{Kind: Passphrase, Passphrase: secret.Text("p")}, nil, secret.Unauthenticated},
+		"empty-passphrase": {Method{Kind: Passphrase}, k, secret.Invalid},
+		"no-key-folder":    {Method{Kind: KeyFile}, k, secret.Unsupported},
+		"no-keyring":       {Method{Kind: InKeyring}, k, secret.Unsupported},
+		"no-command":       {Method{Kind: Command}, k, secret.NotFound},
+		"bad-recipient":    {Method{Kind: Age, Recipient: "age1"}, k, secret.Invalid},
+		"unknown-kind":     {Method{Kind: "telepathy"}, k, secret.Invalid},
+		"long-label":       {Method{Kind: Passphrase, Passphrase: secret.Text("p"), Label: strings.Repeat("x", 257)}, k, secret.Invalid},
+		"locked":           {Method{Kind: Passphrase, Passphrase: secret.Text("p")}, nil, secret.Unauthenticated},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := u.NewSlot(context.Background(), testStore, c.k, c.m)
+			_, err := (&Unlocker{}).NewSlot(context.Background(), testStore, c.k, c.m)
+			wantKind(t, err, c.want)
+		})
+	}
+	for name, c := range map[string]struct {
+		u    Unlocker
+		want secret.Kind
+	}{
+		"credential-leaves":    {Unlocker{CredentialDir: dir, Credential: "../x"}, secret.Invalid},
+		"credential-gone":      {Unlocker{CredentialDir: dir, Credential: "x"}, secret.NotFound},
+		"credential-not-named": {Unlocker{CredentialDir: dir}, secret.NotFound},
+		"no-credentials":       {Unlocker{Credential: "x"}, secret.NotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := c.u.NewSlot(context.Background(), testStore, k, Method{Kind: Credential})
 			wantKind(t, err, c.want)
 		})
 	}

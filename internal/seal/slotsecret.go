@@ -20,7 +20,6 @@ type Method struct {
 	Label      string       // for people; at most 256 bytes; may be empty
 	Passphrase secret.Value // Passphrase: the new one
 	Recipient  string       // Age, SSH: the public key; the kind may be left empty
-	Credential string       // Credential: its name in the credentials' folder
 }
 
 // NewSlot makes a slot for a key, by what the Unlocker offers: a new key file
@@ -59,7 +58,7 @@ func (u *Unlocker) makeSecret(ctx context.Context, storeID string, t *Slot, m Me
 		key := randomKey()
 		return key, u.keyringSet(ctx, t.Name, key)
 	case Credential:
-		t.Name = m.Credential
+		t.Name = u.Credential
 		return t.stretched(u.credential(t.Name))
 	case Command:
 		return t.stretched(u.command(ctx))
@@ -158,14 +157,20 @@ func (t *Slot) disclose(ids []age.Identity) ([]byte, error) {
 	return key, nil
 }
 
+// credential reads a credential that systemd gave this service, if the user's own
+// settings name it: what a store's slot names is not to be believed alone.
 func (u *Unlocker) credential(name string) ([]byte, error) {
-	if u.CredentialDir == "" {
+	switch {
+	case u.Credential == "":
+		return nil, secret.Errorf(secret.NotFound, "", "no systemd credential is named in your own settings\n  set unlock.credential")
+	case name != u.Credential:
+		return nil, secret.Errorf(secret.NotFound, "", "it needs the systemd credential %s, and your own settings name %s", name, u.Credential)
+	case u.CredentialDir == "":
 		return nil, secret.Errorf(secret.NotFound, "", "systemd gives no credentials here")
-	}
-	if !isFileName(name) {
+	case !isFileName(name):
 		return nil, secret.Errorf(secret.Invalid, "", "a credential's name is that of a file")
 	}
-	b, err := readPrivate(filepath.Join(u.CredentialDir, name))
+	b, err := readGuarded(filepath.Join(u.CredentialDir, name), checkCredential)
 	if err != nil {
 		return nil, err
 	}

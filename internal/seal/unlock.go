@@ -23,6 +23,7 @@ type Unlocker struct {
 	Service       string   // the keyring entries' service; empty: "tacit"
 	Identities    []string // paths of age identity and SSH key files
 	CredentialDir string   // systemd's $CREDENTIALS_DIRECTORY
+	Credential    string   // which one of them; from the user's own settings only
 	Command       []string // prints a secret; from the user's own settings only
 	Environ       []string // what Command gets; variables TACIT_… are left out
 	Holder        Holder   // keeps an unlocked key for some hours; nil: nothing is kept
@@ -208,7 +209,7 @@ func (k SlotKind) use() string {
 	case InKeyring:
 		return "log in, or unlock the keyring"
 	case Credential:
-		return "start it from its systemd unit, with LoadCredential"
+		return "start it from its systemd unit, with LoadCredential, and set unlock.credential"
 	case Age, SSH:
 		return "name the identity file in your own settings"
 	case Command:

@@ -99,7 +99,7 @@ func TestEachKindUnlocks(t *testing.T) {
 	}{
 		"keyfile":       {Unlocker{KeyDir: filepath.Join(t.TempDir(), "a", "b")}, Method{Kind: KeyFile, Label: "laptop"}},
 		"keyring":       {Unlocker{Keyring: SystemKeyring()}, Method{Kind: InKeyring}},
-		"credential":    {Unlocker{CredentialDir: creds}, Method{Kind: Credential, Credential: "tacit"}},
+		"credential":    {Unlocker{CredentialDir: creds, Credential: "tacit"}, Method{Kind: Credential}},
 		"age":           {Unlocker{Identities: []string{"/nowhere", id}}, Method{Kind: Age, Recipient: recipient}},
 		"recovery":      {Unlocker{Identities: []string{pq}}, Method{Kind: Age, Recipient: pqRecipient}},
 		"command":       {Unlocker{Command: []string{"echo", "short"}, Environ: []string{"PATH=" + os.Getenv("PATH")}}, Method{Kind: Command}},

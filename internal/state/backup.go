@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
 	"github.com/tacit-secrets/tacit/secret"
@@ -47,59 +48,103 @@ func send(path string, w io.Writer) error {
 	return lite.Classify(path, errors.Join(err, f.Close()))
 }
 
-// Restore puts a backup in the place of the store at path, or where there is
-// none. The backup is checked whole and begins a new epoch, under generations
-// higher than seen: what the audit log, or the store that is replaced, knew.
-// A store that a process has open is Unavailable, and none may open it until
-// Restore returns; the replaced one is kept beside the new one, its path with
-// ".replaced" added.
-func Restore(ctx context.Context, path string, r io.Reader, seen uint64, opts *Options) error {
-	if err := lite.MakeFolder(filepath.Dir(path)); err != nil {
-		return err
-	}
-	temp := path + ".new-" + NewStoreID()[:8]
-	if err := lite.MakeFile(temp); err != nil {
-		return err
-	}
-	err := receive(ctx, temp, r, seen, opts)
-	if err == nil {
-		err = replace(ctx, temp, path)
-	}
-	if err != nil {
-		return lite.First(err, lite.Remove(temp))
-	}
-	return nil
+// A Received is a backup that was read, unlocked and found sound, before it
+// takes the place of a store.
+type Received struct {
+	db   *DB
+	temp string // empty: it was placed
 }
 
-// receive writes a backup to a file and makes a sound store of it.
-func receive(ctx context.Context, temp string, r io.Reader, seen uint64, opts *Options) error {
-	f, err := os.OpenFile(temp, os.O_WRONLY, 0o600) //nolint:gosec // a file that Restore made
+// Receive reads a backup into a file of its own in a folder, opens it and checks
+// it whole: what is no sound backup is Corrupt, one that opts cannot unlock
+// Unauthenticated, one of a newer tacit Unsupported. The folder must lie on the
+// file system of the store that is to be replaced. Close it.
+func Receive(ctx context.Context, folder string, r io.Reader, opts *Options) (*Received, error) {
+	if err := lite.MakeFolder(folder); err != nil {
+		return nil, err
+	}
+	temp := filepath.Join(folder, "received-"+NewStoreID()[:8]+".db")
+	if err := lite.MakeFile(temp); err != nil {
+		return nil, err
+	}
+	d, err := receive(ctx, temp, r, opts)
 	if err != nil {
-		return lite.Classify(temp, err)
+		return nil, lite.First(err, removeAll(temp))
+	}
+	return &Received{d, temp}, nil
+}
+
+func receive(ctx context.Context, temp string, r io.Reader, opts *Options) (*DB, error) {
+	f, err := os.OpenFile(temp, os.O_WRONLY, 0o600) //nolint:gosec // a file that Receive made
+	if err != nil {
+		return nil, lite.Classify(temp, err)
 	}
 	_, err = io.Copy(f, r)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return lite.Classify(temp, err)
+		return nil, lite.Classify(temp, err)
 	}
 	d, err := Open(ctx, temp, opts)
 	if err != nil {
+		return nil, err
+	}
+	if _, err = d.Check(ctx); err != nil {
+		return nil, lite.First(err, d.Close())
+	}
+	return d, nil
+}
+
+// DB is the backup as a store, open until Place or Close. What is changed in it
+// is changed in what will be placed.
+func (r *Received) DB() *DB { return r.db }
+
+// Place puts the backup in the place of the store at path, or where there is
+// none. Its generation stays what it was: where the audit log knows a later one,
+// [DB.AcceptRollback] has to follow, and a process killed before it leaves a
+// store that is reported as rolled back. A store that a process has open is
+// Unavailable, and none may open it until Place returns; the replaced one is
+// kept beside the new one, its path with ".replaced" added, and a number if
+// there is one already.
+func (r *Received) Place(ctx context.Context, path string) error {
+	if err := lite.MakeFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	if _, err = d.Check(ctx); err == nil {
-		err = d.AcceptRollback(ctx, seen, LogHead{})
+	if err := lite.First(r.db.Close(), settle(ctx, r.temp)); err != nil {
+		return err
 	}
-	return lite.First(err, d.Close())
+	if err := replace(ctx, r.temp, path); err != nil {
+		return err
+	}
+	r.temp = ""
+	return nil
+}
+
+// Close gives the backup up, if it was not placed.
+func (r *Received) Close() error {
+	if r.temp == "" {
+		return nil
+	}
+	err := lite.First(r.db.Close(), removeAll(r.temp))
+	r.temp = ""
+	return err
+}
+
+// removeAll removes a database with what SQLite keeps beside it.
+func removeAll(path string) error {
+	err := lite.Remove(path)
+	for _, p := range lite.Sides(path) {
+		err = lite.First(err, lite.Remove(p))
+	}
+	return err
 }
 
 // replace puts a finished file in the place of the store, if there is one. At
 // no moment is there none.
 func replace(ctx context.Context, temp, path string) error {
-	if _, err := os.Lstat(path); err == nil {
-		if err := keepOld(ctx, path); err != nil {
-			return err
-		}
+	old, err := keepOld(ctx, path)
+	if err != nil {
+		return err
 	}
-	if err := moveSides(path); err != nil {
+	if err := moveSides(path, old); err != nil {
 		return err
 	}
 	if err := os.Rename(temp, path); err != nil {
@@ -108,16 +153,46 @@ func replace(ctx context.Context, temp, path string) error {
 	return lite.SyncPath(filepath.Dir(path))
 }
 
-// keepOld gives the store a second name, after it has settled.
-func keepOld(ctx context.Context, path string) error {
-	if err := lite.CheckPath(path); err != nil {
-		return err
+// maxReplaced bounds how many replaced stores lie beside one.
+const maxReplaced = 1000
+
+// keepOld gives the store, if there is one, a second name after it has settled,
+// and returns the name. What an earlier restore replaced is never overwritten: it
+// may be the only good one.
+func keepOld(ctx context.Context, path string) (old string, err error) {
+	_, err = os.Lstat(path)
+	there := err == nil
+	if there {
+		if err := lite.CheckPath(path); err != nil {
+			return "", err
+		}
+		if err := settle(ctx, path); err != nil && !errors.Is(err, secret.Corrupt) {
+			return "", err
+		}
 	}
-	if err := settle(ctx, path); err != nil && !errors.Is(err, secret.Corrupt) {
-		return err
+	for n := range maxReplaced {
+		old = path + ".replaced"
+		if n > 0 {
+			old += "-" + strconv.Itoa(n+1)
+		}
+		if err = taken(old); err == nil && there {
+			err = os.Link(path, old)
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return old, lite.Classify(old, err)
+		}
 	}
-	old := path + ".replaced"
-	return lite.First(lite.Remove(old), lite.Classify(old, os.Link(path, old)))
+	return "", secret.Errorf(secret.Conflict, "", "%s: too many replaced stores lie beside it: remove some", path)
+}
+
+// taken is os.ErrExist if a name, or one beside it, is in use.
+func taken(path string) error {
+	for _, p := range append([]string{path}, lite.Sides(path)...) {
+		if _, err := os.Lstat(p); err == nil {
+			return os.ErrExist
+		}
+	}
+	return nil
 }
 
 // settle takes a store out of WAL mode, which needs it alone and empties the
@@ -136,9 +211,9 @@ func settle(ctx context.Context, path string) error {
 }
 
 // moveSides moves what a damaged store has left beside it.
-func moveSides(path string) error {
+func moveSides(path, old string) error {
 	for _, suffix := range []string{"-wal", "-shm"} {
-		err := os.Rename(path+suffix, path+".replaced"+suffix)
+		err := os.Rename(path+suffix, old+suffix)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return lite.Classify(path, err)
 		}

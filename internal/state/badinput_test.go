@@ -198,13 +198,16 @@ func TestBackup(t *testing.T) {
 	var b bytes.Buffer
 	noError(t, f.Backup(t.Context(), &b))
 	put(t, f.DB, "a", "later")
-	err := Restore(t.Context(), f.path, bytes.NewReader(b.Bytes()), f.Generation(), f.options())
-	wantKind(t, err, secret.Unavailable) // it is open
+	wantKind(t, f.restore(t, b.Bytes()), secret.Unavailable) // it is open
 	wantGet(t, f.DB, "a", "later")
 	seen := f.Generation()
 	noError(t, f.Close())
-	noError(t, Restore(t.Context(), f.path, bytes.NewReader(b.Bytes()), seen, f.options()))
+	noError(t, f.restore(t, b.Bytes()))
 	d := f.open(t)
+	if d.Generation() >= seen {
+		t.Fatal("a kill now would not be noticed")
+	}
+	noError(t, d.AcceptRollback(t.Context(), seen, LogHead{}))
 	wantGet(t, d, "a", "backed up")
 	if v, err := getValue(t, d, "a", "1"); err != nil || v != "value" {
 		t.Fatalf("%q, %v", v, err)
@@ -212,11 +215,27 @@ func TestBackup(t *testing.T) {
 	if d.Epoch() != 2 || d.Generation() <= seen || d.StoreID() != f.StoreID() {
 		t.Errorf("epoch %d, generation %d after %d", d.Epoch(), d.Generation(), seen)
 	}
-	_, err = d.Check(t.Context())
+	_, err := d.Check(t.Context())
 	noError(t, err)
 	if _, err := os.Stat(f.path + ".replaced"); err != nil {
 		t.Error("the replaced store is gone")
 	}
+	f.wantAlone(t)
+}
+
+// restore puts a backup in the fixture's place.
+func (f *fixture) restore(t testing.TB, backup []byte) error {
+	t.Helper()
+	r, err := Receive(t.Context(), filepath.Dir(f.path), bytes.NewReader(backup), f.options())
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Place(t.Context(), f.path), r.Close())
+}
+
+// wantAlone: nothing that was made on the way is left.
+func (f *fixture) wantAlone(t testing.TB) {
+	t.Helper()
 	entries, err := filepath.Glob(filepath.Dir(f.path) + "/*-*")
 	noError(t, err)
 	for _, e := range entries {
@@ -237,12 +256,18 @@ func TestRestoreRefuses(t *testing.T) {
 		"empty": nil, "no database": []byte("hello"), "cut": b.Bytes()[:b.Len()/2],
 		"changed": bytes.ReplaceAll(b.Bytes(), []byte("CREATE TABLE state"), []byte("CREATE TABLE stale")),
 	} {
-		err := Restore(t.Context(), f.path, bytes.NewReader(text), 0, f.options())
+		err := f.restore(t, text)
 		if err == nil {
 			t.Fatalf("%s was restored", name)
 		}
 		wantKind(t, err, secret.Corrupt)
 	}
+	_, err := Receive(t.Context(), filepath.Dir(f.path), bytes.NewReader(b.Bytes()), nil)
+	wantKind(t, err, secret.Unauthenticated)
+	r, err := Receive(t.Context(), filepath.Dir(f.path), bytes.NewReader(b.Bytes()), f.options())
+	noError(t, err)
+	noError(t, r.Close())
+	f.wantAlone(t)
 	wantGet(t, f.open(t), "a", "x")
 }
 
@@ -255,11 +280,28 @@ func TestRestoreOverDamage(t *testing.T) {
 	noError(t, f.Backup(t.Context(), &b))
 	put(t, f.DB, "a", "later")
 	g := f.copied(t, func(path string) { noError(t, os.WriteFile(path, []byte("damaged"), 0o600)) })
-	noError(t, Restore(t.Context(), g.path, bytes.NewReader(b.Bytes()), 0, g.options()))
+	noError(t, g.restore(t, b.Bytes()))
 	wantGet(t, g.open(t), "a", "x")
 	h := f.copied(t, func(path string) { noError(t, os.Remove(path)) })
-	noError(t, Restore(t.Context(), h.path, bytes.NewReader(b.Bytes()), 0, h.options()))
+	noError(t, h.restore(t, b.Bytes()))
 	wantGet(t, h.open(t), "a", "x")
+}
+
+// TestRestoreTwice: what the first one replaced is still there after the second.
+func TestRestoreTwice(t *testing.T) {
+	f := newFixture(t)
+	put(t, f.DB, "a", "backed up")
+	var b bytes.Buffer
+	noError(t, f.Backup(t.Context(), &b))
+	put(t, f.DB, "a", "the only good one")
+	noError(t, f.Close())
+	noError(t, f.restore(t, b.Bytes()))
+	noError(t, f.restore(t, b.Bytes()))
+	g := &fixture{path: f.path + ".replaced", ring: f.ring, key: f.key}
+	wantGet(t, g.open(t), "a", "the only good one")
+	if _, err := os.Stat(f.path + ".replaced-2"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAcceptRollback(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// Options belong to Create, Open, Memory and Restore; nil is none.
+// Options belong to Create, Open, Memory and Receive; nil is none.
 type Options struct {
 	// Unlock finds the key for a store's slots. It is asked on opening, and
 	// again when another process has rekeyed the store; never twice at once.
@@ -283,7 +283,7 @@ func (d *DB) AuditKey() SubKey { return SubKey{d.unlocked.Load().audit} }
 // lower than one that the audit log names was rolled back.
 func (d *DB) Generation() uint64 { return d.seen.Load().state.Generation }
 
-// Epoch returns how often the store began anew, by Restore or AcceptRollback,
+// Epoch returns how often the store began anew, by AcceptRollback,
 // counted from 1.
 func (d *DB) Epoch() uint64 { return d.seen.Load().state.Epoch }
 
