@@ -75,6 +75,10 @@ func (a *app) init(ctx context.Context, recovery string, keyFile bool) error {
 func (a *app) madeStore(m config.Made) {
 	place := strings.Replace(m.KeyPlace, a.sys.Home+string(filepath.Separator), "~/", 1)
 	a.say("created", "store "+m.StoreID[:4]+"…", "key in %s", place)
+	if m.Passed != "" {
+		a.hint("%s", m.Passed)
+		a.hint("once it is open:  tacit store key add --keyring")
+	}
 	a.say("audit", "first key", "%s", m.AuditKey)
 	a.hint("keep that key somewhere else: it proves the log later")
 	if m.Ignored {

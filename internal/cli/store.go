@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,7 +65,7 @@ func (a *app) keyListCommand() *cobra.Command {
 							return err
 						}
 					}
-					t.add(x.ID, x.Kind, a.age(x.Created), x.Label, x.Place)
+					t.add(x.ID, x.Kind, a.age(x.Created), x.Label, a.shortPlace(x.Place))
 				}
 				if a.flags.json {
 					return nil
@@ -72,6 +74,17 @@ func (a *app) keyListCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+// shortPlace makes a place fit a table: a post-quantum recipient has 1,959
+// characters, of which --json shows all.
+func (a *app) shortPlace(place string) string {
+	const most = 60
+	place = strings.Replace(place, a.sys.Home+string(filepath.Separator), "~/", 1)
+	if r := []rune(place); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return place
 }
 
 type keyFlags struct {

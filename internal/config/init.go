@@ -21,6 +21,7 @@ import (
 type Made struct {
 	StoreID  string
 	KeyPlace string // where the key of its slot is
+	Passed   string // why a keyring that may be there was passed over; empty: it was not
 	AuditKey string // the log's first public key
 	Project  string
 	Wrote    bool // tacit.toml was written
@@ -146,12 +147,11 @@ func makeStore(ctx context.Context, n *birth) (m Made, err error) {
 	if err := mkdirs(s.configDir(), filepath.Join(s.configDir(), "keys"), s.storeDir(id)); err != nil {
 		return m, err
 	}
-	db, slot, err := n.store(ctx, id)
+	db, err := n.store(ctx, &m)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	m.KeyPlace = slotPlace(s, slot)
 	log, key, err := audit.Create(ctx, audit.Config{
 		Dir: s.logDir(n.user, id), KeyDir: s.storeDir(id), Key: db.AuditKey(), Store: anchor{db}, Now: n.opts.Now,
 	})
@@ -178,30 +178,33 @@ func (n *birth) bind(ctx context.Context, db *state.DB, auditKey string) error {
 	return about.save(ctx, dbRows{db}, n.root, n.files)
 }
 
-// store makes the store's file with its first slot.
-func (n *birth) store(ctx context.Context, id string) (*state.DB, seal.Slot, error) {
+// store makes the store's file with its first slots. What it made for them is
+// taken back if it fails.
+func (n *birth) store(ctx context.Context, m *Made) (_ *state.DB, err error) {
 	unlock := unlocker(n.sys, n.user, n.opts.Options)
 	key, err := seal.NewKey()
 	if err != nil {
-		return nil, seal.Slot{}, err
+		return nil, err
 	}
-	slot, err := firstSlot(ctx, unlock, id, key)
+	slot, passed, err := firstSlot(ctx, unlock, m.StoreID, key)
 	if err != nil {
-		return nil, slot, err
+		return nil, err
 	}
+	m.KeyPlace, m.Passed = slotPlace(n.sys, slot), passed
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, unlock.Discard(context.WithoutCancel(ctx), slot))
+		}
+	}()
 	slots := seal.Slots{slot}
 	if n.opts.Recovery != "" {
-		recovery, err := unlock.NewSlot(ctx, id, key, seal.Method{Kind: seal.Age, Recipient: n.opts.Recovery, Label: "recovery"})
+		recovery, err := unlock.NewSlot(ctx, m.StoreID, key, seal.Method{Kind: seal.Age, Recipient: n.opts.Recovery, Label: "recovery"})
 		if err != nil {
-			return nil, slot, errors.Join(err, unlock.Discard(ctx, slot))
+			return nil, err
 		}
 		slots = append(slots, recovery)
 	}
-	db, err := state.Create(ctx, n.sys.storeFile(id), state.Seed{StoreID: id, Key: key, Slots: slots}, nil)
-	if err != nil {
-		return nil, slot, errors.Join(err, unlock.Discard(ctx, slot))
-	}
-	return db, slot, nil
+	return state.Create(ctx, n.sys.storeFile(m.StoreID), state.Seed{StoreID: m.StoreID, Key: key, Slots: slots}, nil)
 }
 
 func mkdirs(paths ...string) error {

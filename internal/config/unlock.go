@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -63,14 +64,20 @@ func (o *Options) now() func() time.Time {
 }
 
 // firstSlot makes the slot of a new store: an entry of the keyring if there is
-// one that answers, a key file otherwise.
-func firstSlot(ctx context.Context, u *seal.Unlocker, id string, k *seal.Key) (seal.Slot, error) {
+// one that answers, a key file otherwise. passed tells why a keyring that may be
+// there was passed over.
+func firstSlot(ctx context.Context, u *seal.Unlocker, id string, k *seal.Key) (slot seal.Slot, passed string, err error) {
 	if u.Keyring != nil {
-		if slot, err := u.NewSlot(ctx, id, k, seal.Method{Kind: seal.InKeyring}); err == nil {
-			return slot, nil
+		slot, err := u.NewSlot(ctx, id, k, seal.Method{Kind: seal.InKeyring})
+		if err == nil {
+			return slot, "", nil
+		}
+		if !errors.Is(err, secret.Unsupported) {
+			passed, _, _ = strings.Cut(err.Error(), "\n")
 		}
 	}
-	return u.NewSlot(ctx, id, k, seal.Method{Kind: seal.KeyFile})
+	slot, err = u.NewSlot(ctx, id, k, seal.Method{Kind: seal.KeyFile})
+	return slot, passed, err
 }
 
 // slotPlace says in words where the secret of a slot is.

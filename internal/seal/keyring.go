@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net"
+	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/zalando/go-keyring"
@@ -42,11 +45,26 @@ func keyringError(err error) error {
 		return nil
 	case errors.Is(err, keyring.ErrNotFound):
 		return secret.Errorf(secret.NotFound, "", "the keyring has no such entry")
-	case errors.Is(err, keyring.ErrUnsupportedPlatform):
+	case errors.Is(err, keyring.ErrUnsupportedPlatform), noBus(err):
 		return secret.Errorf(secret.Unsupported, "", "this system has no keyring")
 	default:
-		return secret.Errorf(secret.Unavailable, "", "the keyring cannot be used (locked, or not there): %s", err)
+		return secret.Errorf(secret.Unavailable, "", "the keyring cannot be used (locked?): %s", err)
 	}
+}
+
+// noBus reports whether there is no Secret Service at all: no message bus of the
+// login session, or nothing on it that offers one. The library hands through what
+// the bus says, in words.
+func noBus(err error) bool {
+	if _, ok := errors.AsType[*net.OpError](err); ok || errors.Is(err, exec.ErrNotFound) {
+		return true
+	}
+	for _, words := range []string{"invalid bus address", "not provided by any .service files", "session bus address"} {
+		if strings.Contains(err.Error(), words) {
+			return true
+		}
+	}
+	return false
 }
 
 // ask calls the keyring and waits no longer than the Unlocker allows. A call
