@@ -40,12 +40,14 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":     code,
-			"flip":     flip,
-			"identity": identity,
-			"listen":   listen,
-			"number":   number,
+			"code":      code,
+			"flip":      flip,
+			"identity":  identity,
+			"listen":    listen,
+			"number":    number,
+			"silentbus": silentBus,
 		},
+		Condition: condition,
 	})
 }
 

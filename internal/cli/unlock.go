@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/internal/seal"
 )
 
 // heldJSON is what unlock and lock print with --json.
@@ -25,6 +26,9 @@ system, so that a passphrase is asked once. Every process of yours can use it me
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := config.ParseSpan(long)
+			if err == nil { // before anybody is asked for a passphrase
+				err = seal.CheckHold(d)
+			}
 			if err != nil {
 				return err
 			}

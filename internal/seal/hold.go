@@ -15,12 +15,20 @@ const MaxHold = 7 * 24 * time.Hour
 // not and a kernel's time-out stands still while the machine sleeps.
 const heldBytes = 8 + KeyBytes
 
+// CheckHold refuses a time for which no key is held: Invalid.
+func CheckHold(ttl time.Duration) error {
+	if ttl < time.Second || ttl > MaxHold {
+		return secret.Errorf(secret.Invalid, "", "a key is held for one second to seven days\n  tacit unlock --for 8h")
+	}
+	return nil
+}
+
 func packHeld(k *Key, ttl time.Duration, now time.Time) ([]byte, error) {
 	if k.none() {
 		return nil, errLocked()
 	}
-	if ttl < time.Second || ttl > MaxHold {
-		return nil, secret.Errorf(secret.Invalid, "", "a key is held for one second to seven days, not %s\n  tacit unlock --for 8h", ttl)
+	if err := CheckHold(ttl); err != nil {
+		return nil, err
 	}
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, heldBytes), uint64(now.Add(ttl).Unix())) //nolint:gosec // times after 1970
 	return append(b, k.raw()...), nil
