@@ -125,40 +125,9 @@ func (a *app) keyAddCommand() *cobra.Command {
 }
 
 func (a *app) addKey(ctx context.Context, s *config.StoreAdmin, f keyFlags) error {
-	m := seal.Method{Label: f.label}
-	identity := ""
-	switch {
-	case f.keyFile:
-		m.Kind = seal.KeyFile
-	case f.keyring:
-		m.Kind = seal.InKeyring
-	case f.command:
-		m.Kind = seal.Command
-	case f.credential:
-		m.Kind = seal.Credential
-	case f.age != "":
-		m.Kind, m.Recipient = seal.Age, f.age
-	case f.ssh != "":
-		b, err := readFile(f.ssh)
-		if err != nil {
-			return err
-		}
-		m.Kind, m.Recipient = seal.SSH, string(b)
-	case f.passphrase:
-		p, err := a.newPassphrase(ctx)
-		if err != nil {
-			return err
-		}
-		m.Kind, m.Passphrase = seal.Passphrase, p
-	case f.recovery:
-		if !a.interactive() {
-			return secret.Errorf(secret.Invalid, "", "a recovery key is shown on a terminal only\n  or make one elsewhere with age-keygen, and:  tacit store key add --age RECIPIENT --label recovery")
-		}
-		key, recipient, err := seal.NewRecovery()
-		if err != nil {
-			return err
-		}
-		m.Kind, m.Recipient, m.Label, identity = seal.Age, recipient, "recovery", string(key.Reveal())
+	m, identity, err := a.method(ctx, f)
+	if err != nil {
+		return err
 	}
 	slot, err := s.AddSlot(ctx, m)
 	if err != nil {
@@ -172,6 +141,44 @@ func (a *app) addKey(ctx context.Context, s *config.StoreAdmin, f keyFlags) erro
 	}
 	a.say("added", "key "+slot.ID, "%s", slot.Kind)
 	return nil
+}
+
+// method asks and reads what a new slot needs. identity is a recovery key to be
+// shown once the slot is stored.
+func (a *app) method(ctx context.Context, f keyFlags) (m seal.Method, identity string, err error) {
+	m.Label = f.label
+	switch {
+	case f.keyFile:
+		m.Kind = seal.KeyFile
+	case f.keyring:
+		m.Kind = seal.InKeyring
+	case f.command:
+		m.Kind = seal.Command
+	case f.credential:
+		m.Kind = seal.Credential
+	case f.age != "":
+		m.Kind, m.Recipient = seal.Age, f.age
+	case f.ssh != "":
+		var b []byte
+		b, err = readFile(f.ssh)
+		m.Kind, m.Recipient = seal.SSH, string(b)
+	case f.passphrase:
+		m.Kind = seal.Passphrase
+		m.Passphrase, err = a.newPassphrase(ctx)
+	case f.recovery:
+		m.Kind, m.Label = seal.Age, "recovery"
+		identity, m.Recipient, err = a.newRecovery()
+	}
+	return m, identity, err
+}
+
+// newRecovery makes a recovery key, if there is a person to show it to.
+func (a *app) newRecovery() (identity, recipient string, err error) {
+	if !a.interactive() {
+		return "", "", secret.Errorf(secret.Invalid, "", "a recovery key is shown on a terminal only\n  or make one elsewhere with age-keygen, and:  tacit store key add --age RECIPIENT --label recovery")
+	}
+	key, recipient, err := seal.NewRecovery()
+	return string(key.Reveal()), recipient, err
 }
 
 // showRecovery is the only place where a key is ever shown. Whoever calls it made
