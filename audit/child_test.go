@@ -166,9 +166,9 @@ func TestTenProcesses(t *testing.T) {
 
 // TestKilledWriters kills a process that appends at random points.
 func TestKilledWriters(t *testing.T) {
-	rounds := 100
-	if testing.Short() {
-		rounds = 10
+	rounds := 20
+	if n, err := strconv.Atoi(os.Getenv("TACIT_TEST_CRASHES")); err == nil {
+		rounds = n
 	}
 	dir := t.TempDir()
 	cfg := childConfig(t, dir)

@@ -23,16 +23,23 @@ type fact struct {
 // Destroying empties the write-ahead log into the file.
 func powerWork(t *testing.T, s *local.Store, did func(fact)) {
 	t.Helper()
+	powerSteps(func(x fact, change func(*local.Store)) {
+		change(s)
+		did(x)
+	}, t)
+}
+
+// powerSteps calls step with each change and what is true after it.
+func powerSteps(step func(x fact, change func(*local.Store)), t *testing.T) {
+	t.Helper()
 	for i := range 60 {
 		name := secret.Name(fmt.Sprint("n", i%7))
 		if i%12 == 11 {
-			noError(t, s.Destroy(t.Context(), name))
-			did(fact{name, ""})
+			step(fact{name, ""}, func(s *local.Store) { noError(t, s.Destroy(t.Context(), name)) })
 			continue
 		}
 		value := fmt.Sprintf("%s=%0*d", name, 1+i*97%5000, i)
-		put(t, s, name, value)
-		did(fact{name, value})
+		step(fact{name, value}, func(s *local.Store) { put(t, s, name, value) })
 	}
 }
 
@@ -62,7 +69,7 @@ func TestPowerFailure(t *testing.T) {
 			acked = e.ack
 		case synced:
 			syncs++
-		case written, truncated:
+		case written, truncated, placed, appeared:
 		}
 		for _, survive := range failures(i) {
 			tried++

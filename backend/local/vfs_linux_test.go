@@ -20,6 +20,8 @@ type event struct {
 	at   int64
 	data []byte
 	ack  int // how many changes were acknowledged by then
+
+	others map[string][]byte // files that were written whole by then
 }
 
 type eventKind int
@@ -29,6 +31,8 @@ const (
 	truncated
 	synced
 	acknowledged
+	placed   // others are the files that are written whole
+	appeared // a file whose writes are recorded from now on, with what it holds
 )
 
 // A recorder stands between SQLite and its default file system: it notes each
@@ -184,6 +188,7 @@ func (r *recorder) sync(tls *libc.TLS, file uintptr, flags int32) int32 {
 type disk struct {
 	durable map[string][]byte
 	pending []event
+	others  map[string][]byte // files that are written whole, or not at all
 }
 
 func newDisk(t *testing.T, path string) *disk {
@@ -206,6 +211,10 @@ func (d *disk) happen(e event) {
 			}
 			return p.file == e.file
 		})
+	case placed:
+		d.others = e.others
+	case appeared:
+		d.durable[e.file] = e.data
 	case acknowledged:
 	}
 }
