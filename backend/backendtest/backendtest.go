@@ -8,10 +8,13 @@
 package backendtest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +33,8 @@ type Config struct {
 	Capabilities []string
 	// MaxValueBytes is the size of the largest value.
 	MaxValueBytes int
+	// Wait bounds what must happen soon. Zero means ten seconds.
+	Wait time.Duration
 }
 
 // TB is what a case needs of a test.
@@ -49,6 +54,8 @@ type T struct {
 	mu  sync.Mutex
 	at  time.Time
 	b   secret.Backend
+	nth map[secret.VersionID]int // of its secret's puts: stores count versions, or not
+	n   map[secret.Name]int
 }
 
 // A testCase asks for one promise. Cases of optional interfaces are asked of
@@ -94,20 +101,15 @@ func Failures(t *testing.T, cfg Config) []string {
 func applying(t *testing.T, cfg Config) []testCase {
 	t.Helper()
 	b := cfg.New(t, time.Now)
-	var out []testCase
-	for _, c := range slices.Concat(baseCases(), writeCases(), versionCases(), optionalCases(), manyCases(), listCases()) {
-		if c.needs == nil || c.needs(b) {
-			out = append(out, c)
-		}
-	}
+	all := slices.Concat(baseCases(), eachCases(), writeCases(), versionCases(), optionalCases(), manyCases(), listCases(), watchCases())
 	if cfg.Second != nil {
-		out = append(out, togetherCases()...)
+		all = append(all, togetherCases()...)
 	}
-	return out
+	return slices.DeleteFunc(all, func(c testCase) bool { return c.needs != nil && !c.needs(b) })
 }
 
 func newT(tb TB, cfg Config) *T {
-	t := &T{TB: tb, cfg: cfg, at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	t := &T{TB: tb, cfg: cfg, at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), nth: map[secret.VersionID]int{}, n: map[secret.Name]int{}}
 	t.b = cfg.New(tb, t.now)
 	return t
 }
@@ -154,6 +156,17 @@ func use[I any](t *T) I {
 	return i
 }
 
+// both joins conditions of a case.
+func both(all ...func(secret.Backend) bool) func(secret.Backend) bool {
+	return func(b secret.Backend) bool {
+		return !slices.ContainsFunc(all, func(has func(secret.Backend) bool) bool { return !has(b) })
+	}
+}
+
+func not(has func(secret.Backend) bool) func(secret.Backend) bool {
+	return func(b secret.Backend) bool { return !has(b) }
+}
+
 // canary is part of every value, and of no error.
 const canary = "canary-7f3a"
 
@@ -162,8 +175,22 @@ func text(s string) secret.Value { return secret.Text(canary + s) }
 // put writes a value and returns its version.
 func (t *T) put(n secret.Name, s string) secret.Version {
 	t.Helper()
-	v, err := t.b.Put(t.Context(), n, text(s), nil)
+	return t.putWith(n, s, nil)
+}
+
+func (t *T) putWith(n secret.Name, s string, o *secret.PutOptions) secret.Version {
+	t.Helper()
+	v, err := t.b.Put(t.Context(), n, text(s), o)
 	t.ok(err)
+	return t.note(n, v)
+}
+
+// note remembers the how manieth of its secret's puts made a version.
+func (t *T) note(n secret.Name, v secret.Version) secret.Version {
+	if _, known := t.nth[v.ID]; !known {
+		t.n[n]++
+		t.nth[v.ID] = t.n[n]
+	}
 	return v
 }
 
@@ -178,6 +205,13 @@ func (t *T) reads(n secret.Name, at secret.At, want string) secret.Version {
 	return v
 }
 
+func (t *T) describe(n secret.Name) secret.Meta {
+	t.Helper()
+	m, err := t.b.Describe(t.Context(), n)
+	t.ok(err)
+	return m
+}
+
 func (t *T) ok(err error) {
 	t.Helper()
 	if err != nil {
@@ -185,14 +219,30 @@ func (t *T) ok(err error) {
 	}
 }
 
-// fails expects an error of a kind and state, without a value in its text.
+// fails expects an error of exactly one kind and state, without a value in its
+// text or in that of a cause.
 func (t *T) fails(err error, k secret.Kind, s secret.State) {
 	t.Helper()
 	if secret.KindOf(err) != k || secret.StateOf(err) != s {
 		t.Errorf("error %v is of kind %q and state %q, want %q and %q", err, secret.KindOf(err).Error(), secret.StateOf(err).Error(), k.Error(), s.Error())
 	}
+	for other := secret.Invalid; other <= secret.Corrupt; other++ {
+		if errors.Is(err, other) != (other == k) {
+			t.Errorf("error %v is of kind %q too, or not of its own", err, other.Error())
+		}
+	}
 	t.clean(err)
 }
 
+// clean expects an error without a value in its text or in that of a cause.
+func (t *T) clean(err error) {
+	t.Helper()
+	for ; err != nil; err = errors.Unwrap(err) {
+		if strings.Contains(err.Error(), canary) || strings.Contains(fmt.Sprintf("%+v", err), canary) {
+			t.Errorf("an error tells a value")
+		}
+	}
+}
+
 // wait bounds what must happen soon.
-const wait = 10 * time.Second
+func (t *T) wait() time.Duration { return cmp.Or(t.cfg.Wait, 10*time.Second) }

@@ -10,14 +10,6 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// clean expects an error without a value in its text.
-func (t *T) clean(err error) {
-	t.Helper()
-	if err != nil && strings.Contains(err.Error(), canary) {
-		t.Errorf("an error tells a value: %v", err)
-	}
-}
-
 func baseCases() []testCase {
 	return []testCase{
 		{name: "capabilities are those promised", ask: func(t *T) {
@@ -25,51 +17,26 @@ func baseCases() []testCase {
 				t.Errorf("capabilities are %q, want %q", got, t.cfg.Capabilities)
 			}
 		}},
-		{name: "get what was put", ask: func(t *T) {
-			t.put("app/db", "one")
-			v := t.reads("app/db", secret.At{}, "one")
-			if !slices.Equal(v.Stages, []secret.Stage{secret.Current}) || v.Created.IsZero() {
-				t.Errorf("%+v", v)
-			}
-		}},
+		{name: "get what was put", ask: getWhatWasPut},
 		{name: "missing secret is not found", ask: missingSecret},
 		{name: "bad names are invalid", ask: badNames},
 		{name: "odd names are kept", ask: oddNames},
-		{name: "a and a/b are two secrets", ask: func(t *T) {
-			t.put("a", "one")
-			t.put("a/b", "two")
-			t.reads("a", secret.At{}, "one")
-			t.reads("a/b", secret.At{}, "two")
-		}},
+		{name: "a and a/b are two secrets", ask: nestedNames},
 		{name: "arbitrary bytes are kept", ask: arbitraryBytes},
-		{name: "empty value is a value", ask: func(t *T) {
-			_, err := t.b.Put(t.Context(), "empty", secret.Text(""), nil)
-			t.ok(err)
-			v, err := t.b.Get(t.Context(), "empty", secret.At{})
-			t.ok(err)
-			if v.Value.IsZero() || v.Value.Len() != 0 {
-				t.Errorf("an empty value comes back as %v, %d bytes", v.Value.IsZero(), v.Value.Len())
-			}
-		}},
-		{name: "no value is invalid", ask: func(t *T) {
-			_, err := t.b.Put(t.Context(), "none", secret.Value{}, nil)
-			t.fails(err, secret.Invalid, 0)
-			_, err = t.b.Get(t.Context(), "none", secret.At{})
-			t.fails(err, secret.NotFound, 0)
-		}},
+		{name: "empty value is a value", ask: emptyValue},
+		{name: "no value is invalid", ask: noValue},
 		{name: "largest value fits, a larger one is invalid", ask: largest},
 		{name: "done context is unavailable", ask: doneContext},
 		{name: "what is given is not kept", ask: notKept},
 		{name: "describe tells no value", ask: describeTellsNoValue},
-		{name: "delete makes unreadable", ask: func(t *T) {
-			t.put("app/db", "one")
-			_, err := t.b.Delete(t.Context(), "app/db", nil)
-			t.ok(err)
-			v, err := t.b.Get(t.Context(), "app/db", secret.At{})
-			if secret.KindOf(err) != secret.NotFound || !v.Value.IsZero() {
-				t.Errorf("a deleted secret is read: %v", err)
-			}
-		}},
+		{name: "only get tells values", ask: onlyGetTells},
+		{name: "current is a stage of every store", ask: currentStage},
+		{name: "uid is in every answer or in none", ask: uidEverywhere},
+		{name: "get, describe and list tell the same", ask: tellTheSame},
+		{name: "what was given out is not changed", ask: givenOut},
+		{name: "calls at once are safe", ask: atOnce},
+		{name: "delete makes unreadable", ask: deleteMakesUnreadable},
+		{name: "deleted is for ever without undelete", needs: not(is[secret.Undeleter]), ask: deletedIsForEver},
 	}
 }
 
@@ -87,7 +54,10 @@ func badNames(t *T) {
 }
 
 func oddNames(t *T) {
-	all := []secret.Name{"%2Fprod/db", "a b", "A", "a", "ü/日本", "a:b#c@d", "a*?[x]", `a"\b`, "..a", "a--b", secret.Name(strings.Repeat("y", 512))}
+	all := []secret.Name{
+		"%2Fprod/db", "a b", "A", "a", "ü/日本", "a:b#c@d", "a*?[x]", `a"\b`, "..a", "a--b", "%2E%2E/%2e", "%", "%25", " ", " a ", "-", "...", "a'; --", "$(x)`", "~/x", "CON", "e", "\u00e9", "\u1e9e", "\U0001F511", "\ue000",
+		secret.Name(strings.Repeat("ü", 256)), secret.Name(strings.Repeat("y", 512)),
+	}
 	for _, n := range all {
 		t.put(n, string(n))
 	}
@@ -156,8 +126,13 @@ func doneContext(t *T) {
 	check(err)
 	_, err = t.b.Delete(ctx, "app/db", nil)
 	check(err)
+	errs := 0
 	for _, err := range t.b.List(ctx, nil) {
 		check(err)
+		errs++
+	}
+	if errs != 1 {
+		t.Errorf("a list ends with %d errors, want one", errs)
 	}
 	t.reads("app/db", secret.At{}, "one")
 }
@@ -203,4 +178,66 @@ func describeTellsNoValue(t *T) {
 	if !ok || m.Name != "app/db" || !v.Value.IsZero() || v.ID != t.reads("app/db", secret.At{}, "one").ID {
 		t.Errorf("%+v", m)
 	}
+}
+
+func getWhatWasPut(t *T) {
+	t.put("app/db", "one")
+	v := t.reads("app/db", secret.At{}, "one")
+	if !slices.Equal(v.Stages, []secret.Stage{secret.Current}) || v.Created.IsZero() {
+		t.Errorf("%+v", v)
+	}
+}
+
+func nestedNames(t *T) {
+	t.put("a", "one")
+	t.put("a/b", "two")
+	t.reads("a", secret.At{}, "one")
+	t.reads("a/b", secret.At{}, "two")
+}
+
+func emptyValue(t *T) {
+	_, err := t.b.Put(t.Context(), "empty", secret.Text(""), nil)
+	t.ok(err)
+	v, err := t.b.Get(t.Context(), "empty", secret.At{})
+	t.ok(err)
+	if v.Value.IsZero() || v.Value.Len() != 0 {
+		t.Errorf("an empty value comes back as %v, %d bytes", v.Value.IsZero(), v.Value.Len())
+	}
+}
+
+func noValue(t *T) {
+	_, err := t.b.Put(t.Context(), "none", secret.Value{}, nil)
+	t.fails(err, secret.Invalid, 0)
+	_, err = t.b.Get(t.Context(), "none", secret.At{})
+	t.fails(err, secret.NotFound, 0)
+}
+
+func currentStage(t *T) {
+	t.put("app/db", "one")
+	two := t.put("app/db", "two")
+	if v := t.reads("app/db", secret.At{Stage: secret.Current}, "two"); v.ID != two.ID || !slices.Contains(v.Stages, secret.Current) {
+		t.Errorf("%+v", v)
+	}
+}
+
+func deleteMakesUnreadable(t *T) {
+	t.put("app/db", "one")
+	_, err := t.b.Delete(t.Context(), "app/db", nil)
+	t.ok(err)
+	v, err := t.b.Get(t.Context(), "app/db", secret.At{})
+	if secret.KindOf(err) != secret.NotFound || !v.Value.IsZero() {
+		t.Errorf("a deleted secret is read: %v", err)
+	}
+	t.lists(nil)
+}
+
+func deletedIsForEver(t *T) {
+	t.put("app/db", "one")
+	t.delete("app/db")
+	_, err := t.b.Describe(t.Context(), "app/db")
+	t.fails(err, secret.NotFound, 0)
+	_, err = t.b.Delete(t.Context(), "app/db", nil)
+	t.fails(err, secret.NotFound, 0)
+	t.put("app/db", "two")
+	t.reads("app/db", secret.At{}, "two")
 }

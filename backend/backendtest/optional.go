@@ -1,6 +1,9 @@
 package backendtest
 
 import (
+	"bytes"
+	"fmt"
+	"maps"
 	"time"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -22,6 +25,7 @@ func optionalCases() []testCase {
 		}},
 		testCase{name: "attributes belong to one version", needs: attributes, ask: versionAttributes},
 		testCase{name: "attributes: nil keeps, zero clears", needs: attributes, ask: attributeChanges},
+		testCase{name: "tags of a version: clear, then remove, then set", needs: attributes, ask: attributeTags},
 		testCase{name: "disabled version is denied, and told", needs: attributes, ask: disabled},
 		testCase{name: "validity informs and never gates", needs: attributes, ask: func(t *T) {
 			past, future := t.now().Add(-time.Hour), t.now().Add(time.Hour)
@@ -33,8 +37,30 @@ func optionalCases() []testCase {
 			}
 		}},
 		testCase{name: "backup brings back all versions", needs: archiver, ask: backup},
+		testCase{name: "backup is sealed and keeps what is said", needs: archiver, ask: backupKeeps},
+		testCase{name: "restored secret shares nothing with a renamed one", needs: both(archiver, is[secret.Renamer], is[secret.Undeleter]), ask: restoreBeside},
 		testCase{name: "foreign and damaged backups are invalid", needs: archiver, ask: badBackups},
 		testCase{name: "batch answers in order, each for itself", needs: batch, ask: batchOrder},
+		testCase{name: "batch of none and of many", needs: batch, ask: func(t *T) {
+			b := use[secret.BatchGetter](t)
+			if got := b.GetBatch(t.Context(), nil); len(got) != 0 {
+				t.Errorf("%d answers to no question", len(got))
+			}
+			names := make([]secret.Name, 150)
+			for i := range names {
+				names[i] = secret.Name(fmt.Sprintf("n/%d", i))
+				t.put(names[i], string(names[i]))
+			}
+			got := b.GetBatch(t.Context(), names)
+			if len(got) != len(names) {
+				t.Fatalf("%d answers to %d questions", len(got), len(names))
+			}
+			for i, r := range got {
+				if r.Err != nil || !r.Version.Value.Equal(text(string(names[i]))) {
+					t.Errorf("answer %d: %v, or another value", i, r.Err)
+				}
+			}
+		}},
 	)
 }
 
@@ -78,13 +104,12 @@ func tagChanges(t *T) {
 }
 
 func versionAttributes(t *T) {
-	_, err := t.b.Put(t.Context(), "app/db", text("one"), &secret.PutOptions{Attributes: &secret.Attributes{ContentType: "text/plain", Tags: map[string]string{"a": "1"}}})
-	t.ok(err)
+	one := t.putWith("app/db", "one", &secret.PutOptions{Attributes: &secret.Attributes{ContentType: "text/plain", Tags: map[string]string{"a": "1"}}})
 	t.put("app/db", "two")
 	if v := t.reads("app/db", secret.At{}, "two"); v.ContentType != "" || len(v.Tags) != 0 {
 		t.Errorf("attributes are inherited: %+v", v.Attributes)
 	}
-	if v := t.reads("app/db", secret.At{Number: 1}, "one"); v.ContentType != "text/plain" || v.Tags["a"] != "1" {
+	if v := t.reads("app/db", secret.At{ID: one.ID}, "one"); v.ContentType != "text/plain" || v.Tags["a"] != "1" {
 		t.Errorf("%+v", v.Attributes)
 	}
 }
@@ -92,8 +117,7 @@ func versionAttributes(t *T) {
 func attributeChanges(t *T) {
 	a := use[secret.VersionAnnotator](t)
 	end := t.now().Add(time.Hour)
-	_, err := t.b.Put(t.Context(), "app/db", text("one"), &secret.PutOptions{Attributes: &secret.Attributes{ContentType: "text/plain", Expires: end}})
-	t.ok(err)
+	one := t.putWith("app/db", "one", &secret.PutOptions{Attributes: &secret.Attributes{ContentType: "text/plain", Expires: end}})
 	other := "application/json"
 	v, err := a.AnnotateVersion(t.Context(), "app/db", secret.At{}, secret.AttributeChange{ContentType: &other})
 	t.ok(err)
@@ -101,12 +125,12 @@ func attributeChanges(t *T) {
 		t.Errorf("%+v", v)
 	}
 	never := time.Time{}
-	v, err = a.AnnotateVersion(t.Context(), "app/db", secret.At{Number: 1}, secret.AttributeChange{Expires: &never})
+	v, err = a.AnnotateVersion(t.Context(), "app/db", secret.At{ID: one.ID}, secret.AttributeChange{Expires: &never})
 	t.ok(err)
 	if v.ContentType != other || !v.Expires.IsZero() {
 		t.Errorf("%+v", v)
 	}
-	_, err = a.AnnotateVersion(t.Context(), "app/db", secret.At{Number: 9}, secret.AttributeChange{})
+	_, err = a.AnnotateVersion(t.Context(), "app/db", secret.At{Number: one.Number + 1}, secret.AttributeChange{})
 	t.fails(err, secret.NotFound, secret.NoVersion)
 }
 
@@ -141,7 +165,7 @@ func backup(t *T) {
 	if v := t.reads("app/db", secret.At{}, "two"); v.ID != two.ID || v.Number != two.Number {
 		t.Errorf("%+v", v)
 	}
-	if v := t.put("app/db", "three"); v.Number != 3 {
+	if v := t.put("app/db", "three"); v.Number <= two.Number {
 		t.Errorf("the next version has number %d", v.Number)
 	}
 	t.delete("app/db")
@@ -185,4 +209,74 @@ func batchOrder(t *T) {
 			t.Errorf("answer %d: %v", i, got[i].Err)
 		}
 	}
+}
+
+func attributeTags(t *T) {
+	a := use[secret.VersionAnnotator](t)
+	one := t.putWith("app/db", "one", &secret.PutOptions{Attributes: &secret.Attributes{Tags: map[string]string{"a": "1", "b": "2"}}})
+	t.putWith("app/db", "two", &secret.PutOptions{Attributes: &secret.Attributes{Tags: map[string]string{"z": "9"}}})
+	for _, step := range []struct {
+		change secret.TagChange
+		want   map[string]string
+	}{
+		{secret.TagChange{Remove: []string{"a", "b"}, Set: map[string]string{"b": "3"}}, map[string]string{"b": "3"}},
+		{secret.TagChange{}, map[string]string{"b": "3"}},
+		{secret.TagChange{Clear: true, Set: map[string]string{"c": "4"}}, map[string]string{"c": "4"}},
+	} {
+		v, err := a.AnnotateVersion(t.Context(), "app/db", secret.At{ID: one.ID}, secret.AttributeChange{Tags: step.change})
+		t.ok(err)
+		if got := t.reads("app/db", secret.At{ID: one.ID}, "one"); !maps.Equal(v.Tags, step.want) || !maps.Equal(got.Tags, step.want) || got.Updated.Before(one.Updated) {
+			t.Errorf("%v and %v, want %v", v.Tags, got.Tags, step.want)
+		}
+	}
+	if v := t.reads("app/db", secret.At{}, "two"); len(v.Tags) != 1 || v.Tags["z"] != "9" {
+		t.Errorf("another version changed: %v", v.Tags)
+	}
+}
+
+func backupKeeps(t *T) {
+	o := &secret.PutOptions{}
+	if is[secret.Annotator](t.b) {
+		o.Annotations = &secret.Annotations{Description: "d", Tags: map[string]string{"k": "v"}}
+	}
+	if is[secret.VersionAnnotator](t.b) {
+		o.Attributes = &secret.Attributes{ContentType: "text/plain", Tags: map[string]string{"k": "v"}}
+	}
+	one := t.putWith("app/db", "one", o)
+	t.put("app/db", "two")
+	if r, ok := t.b.(secret.VersionRemover); ok {
+		t.ok(r.DestroyVersions(t.Context(), "app/db", secret.At{}))
+	}
+	before := t.describe("app/db")
+	blob := t.blob("app/db")
+	if bytes.Contains(blob, []byte(canary)) || bytes.Contains(blob, []byte("text/plain")) {
+		t.Errorf("the blob is not sealed")
+	}
+	t.ok(use[secret.Undeleter](t).Destroy(t.Context(), "app/db"))
+	_, err := use[secret.Archiver](t).Restore(t.Context(), "app/db", blob)
+	t.ok(err)
+	after := t.describe("app/db")
+	if before.UID = after.UID; fmt.Sprintf("%+v", before) != fmt.Sprintf("%+v", after) {
+		t.Errorf("%+v became %+v", before, after)
+	}
+	v := t.reads("app/db", secret.At{ID: one.ID}, "one")
+	if o.Attributes != nil && (v.ContentType != "text/plain" || v.Tags["k"] != "v") {
+		t.Errorf("%+v", v.Attributes)
+	}
+}
+
+// restoreBeside: what a backup was made of may live on under another name.
+func restoreBeside(t *T) {
+	t.put("a", "one")
+	blob := t.blob("a")
+	_, err := use[secret.Renamer](t).Rename(t.Context(), "a", "b")
+	t.ok(err)
+	_, err = use[secret.Archiver](t).Restore(t.Context(), "a", blob)
+	t.ok(err)
+	if a, b := t.describe("a"), t.describe("b"); a.UID != "" && a.UID == b.UID {
+		t.Errorf("both have the uid %s", a.UID)
+	}
+	t.put("a", "two")
+	t.ok(use[secret.Undeleter](t).Destroy(t.Context(), "a"))
+	t.reads("b", secret.At{}, "one")
 }
