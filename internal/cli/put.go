@@ -25,28 +25,41 @@ type putFlags struct {
 	ifVersion   int64
 	trim        bool
 	dryRun      bool
+	batch       bool
 }
 
 func (a *app) putCommand() *cobra.Command {
 	var f putFlags
 	c := &cobra.Command{
-		Use:   "put REFERENCE",
+		Use:   "put REFERENCE | --batch",
 		Short: "Write a new version of a secret, or one of its fields",
 		Long: `Write a new version of a secret, and make it current. The value comes from a hidden
 prompt, from stdin (byte for byte, a last newline included), from --file, or is made
 by --generate; never from an argument, which others could see.
 
-With #field, one field of a JSON object is replaced and its siblings are kept.`,
+With #field, one field of a JSON object is replaced and its siblings are kept.
+
+With --batch, stdin has one JSON object a line, with name, value and, as need be,
+env, encoding ("base64"), description, tags, if_version: all are written or none.`,
 		Example: `  tacit put claude/api#claude_api_key --declare ANTHROPIC_API_KEY
   printf %s "$TOKEN" | tacit put ci/token
   tacit put tls/key --file server.pem
   tacit put app/db#password --generate password --tag owner=payments
-  tacit put app/db --if-version 3 < db.json`,
-		Args:              onlyReference,
+  tacit put app/db --if-version 3 < db.json
+  tacit put --batch < secrets.jsonl`,
+		Args: func(c *cobra.Command, args []string) error {
+			if f.batch {
+				return cobra.NoArgs(c, args)
+			}
+			return onlyReference(c, args)
+		},
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("if-version") && f.ifVersion < 0 {
 				return secret.Errorf(secret.Invalid, "", "--if-version takes the number of a version, or 0 for none")
+			}
+			if f.batch {
+				return a.putBatch(cmd.Context(), f)
 			}
 			return a.put(cmd.Context(), args[0], f)
 		},
@@ -60,6 +73,7 @@ With #field, one field of a JSON object is replaced and its siblings are kept.`,
 	fs.Int64Var(&f.ifVersion, "if-version", -1, "only if this is the current version's `number`; 0: if none is")
 	fs.BoolVar(&f.trim, "trim", false, "drop one newline at the end of the value")
 	fs.BoolVarP(&f.dryRun, "dry-run", "n", false, "say what would be done, and do nothing")
+	fs.BoolVar(&f.batch, "batch", false, "write many secrets from JSON lines on stdin, all or nothing")
 	fs.Lookup("if-version").DefValue = "0" // keeps "-1" out of the help
 	return c
 }

@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+)
+
+// Progress is shown to a person who waits for longer than showAfter, and then
+// no more often than showEvery.
+const (
+	showAfter = time.Second
+	showEvery = 100 * time.Millisecond
+)
+
+// A progress is the one line that tells how far long work has come. It is on
+// stderr, only on a terminal, and gone when the work is done.
+type progress struct {
+	a     *app
+	what  string
+	total int // 0: not known
+	n     int
+	next  time.Time
+	shown bool
+}
+
+func (a *app) progress(what string, total int) *progress {
+	return &progress{a: a, what: what, total: total, next: time.Now().Add(showAfter)}
+}
+
+// step counts one thing done.
+func (p *progress) step() {
+	p.n++
+	if p.a.flags.json || !terminal(p.a.Err) || time.Now().Before(p.next) {
+		return
+	}
+	p.next, p.shown = time.Now().Add(showEvery), true
+	text := fmt.Sprintf("%s %d", p.what, p.n)
+	if p.total > 0 {
+		text += fmt.Sprintf(" of %d", p.total)
+	}
+	_, _ = fmt.Fprintf(p.a.Err, "\r%s", cut(text, max(20, width(p.a.Err)-1)))
+}
+
+// end takes the line away.
+func (p *progress) end() {
+	if p.shown {
+		_, _ = fmt.Fprintf(p.a.Err, "\r%*s\r", max(20, width(p.a.Err)-1), "")
+	}
+}
