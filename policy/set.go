@@ -215,17 +215,23 @@ func resourceMatches(scope ast.IsResourceScopeNode, resource types.EntityUID) bo
 }
 
 // Locked decides where the files of a folder are not trusted: the store's own
-// user may go on, and everyone else is denied and told why.
-func Locked(owner secret.Principal, reason string) Decider { return locked{owner, reason} }
+// user may go on with the verbs given (none: all of them), and everyone and
+// everything else is denied and told why.
+func Locked(owner secret.Principal, reason string, verbs ...secret.Verb) Decider {
+	return locked{owner, reason, verbs}
+}
 
 type locked struct {
 	owner  secret.Principal
 	reason string
+	verbs  []secret.Verb
 }
 
 // Decide implements [Decider].
 func (l locked) Decide(r Request) Decision {
-	if _, _, ok := r.Caller.Principal.Split(); ok && r.Caller.Principal == l.owner {
+	_, _, ok := r.Caller.Principal.Split()
+	mine := ok && r.Caller.Principal == l.owner
+	if mine && r.Verb.Known() && (len(l.verbs) == 0 || slices.Contains(l.verbs, r.Verb)) {
 		return Decision{Allowed: true, Policy: Owner, Reason: "the store's own user"}
 	}
 	return Decision{Reason: l.reason}

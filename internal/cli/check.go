@@ -26,7 +26,7 @@ there. No value leaves tacit. On a terminal, it offers to ask for the missing on
 // checkJSON is what check prints with --json.
 type checkJSON struct {
 	Var      string `json:"var"`
-	Ref      string `json:"ref,omitempty"`
+	Ref      string `json:"reference,omitempty"`
 	Required bool   `json:"required"`
 	State    string `json:"state"` // "present", "missing", "default", "optional" or the kind of an error
 }

@@ -51,8 +51,8 @@ func (a *app) plainRef(o *config.Opened, s string) (secret.Ref, error) {
 	return r, nil
 }
 
-// refuseAgent refuses what agents may never do by themselves, whatever is
-// granted: it changes who may do what.
+// refuseAgent refuses what no verb covers, so that no grant can permit it to
+// an agent: what is trusted, what a store is and who opens it.
 func (a *app) refuseAgent(what string) error {
 	c := a.sys.Caller()
 	if !c.Principal.IsAgent() {

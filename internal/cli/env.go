@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tacit-secrets/tacit/internal/config"
 )
 
 // envJSON is what env list prints with --json.
@@ -50,17 +52,27 @@ func (a *app) envList(cmd *cobra.Command) error {
 			}
 			continue
 		}
-		var notes []string
-		if isDefault {
-			notes = append(notes, "default")
-		}
-		if e.Protected {
-			notes = append(notes, "protected")
-		}
-		t.add(name, e.Backend, strings.Join(notes, ", "), e.Prefix)
+		t.add(name, e.Backend, envNote(e, isDefault), e.Prefix)
+	}
+	if o.Standing < config.Trusted {
+		a.warn("the files here are not trusted: these are the environments as they were\n  read them, then:  tacit trust")
 	}
 	if a.flags.json {
 		return nil
 	}
 	return a.table(t)
+}
+
+func envNote(e config.Environment, isDefault bool) string {
+	var notes []string
+	if isDefault {
+		notes = append(notes, "default")
+	}
+	if e.Protected {
+		notes = append(notes, "protected")
+	}
+	if e.Backend != config.BackendLocal {
+		notes = append(notes, "not built yet")
+	}
+	return strings.Join(notes, ", ")
 }

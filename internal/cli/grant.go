@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,11 @@ import (
 type grantFlags struct {
 	hosts, methods, paths []string
 	until                 string
+	approved              bool
 }
+
+// requests reports whether the flags are about outgoing requests.
+func (f grantFlags) requests() bool { return len(f.hosts)+len(f.methods)+len(f.paths) > 0 }
 
 func (a *app) grantCommand() *cobra.Command {
 	var f grantFlags
@@ -36,6 +41,7 @@ one secret (dev:app/db), a folder (dev:app/*) or an environment (dev:*).
 	fs.StringSliceVar(&f.methods, "method", nil, "only in requests with this `method`")
 	fs.StringSliceVar(&f.paths, "path", nil, "only in requests with this `path`; ** stands for anything")
 	fs.StringVar(&f.until, "until", "", "only for so `long`, or up to this time")
+	fs.BoolVar(&f.approved, "approved", false, "only what a person approved, each time")
 	return c
 }
 
@@ -49,9 +55,6 @@ func (a *app) parseGrant(o *config.Opened, args []string) (policy.Grant, error) 
 	if err != nil {
 		return g, err
 	}
-	if _, err := o.Project.Environment(g.Env); err != nil {
-		return g, err
-	}
 	g.Principal = secret.Principal(args[0])
 	for v := range strings.SplitSeq(args[1], ",") {
 		g.Verbs = append(g.Verbs, secret.Verb(v))
@@ -60,9 +63,6 @@ func (a *app) parseGrant(o *config.Opened, args []string) (policy.Grant, error) 
 }
 
 func (a *app) grant(ctx context.Context, args []string, f grantFlags) error {
-	if err := a.refuseAgent("grant rights"); err != nil {
-		return err
-	}
 	o, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -71,18 +71,34 @@ func (a *app) grant(ctx context.Context, args []string, f grantFlags) error {
 	if err != nil {
 		return err
 	}
-	g.Hosts, g.Methods, g.Paths = f.hosts, f.methods, f.paths
+	if _, err := o.Project.Environment(g.Env); err != nil {
+		return err
+	}
+	if f.requests() && slices.ContainsFunc(g.Verbs, func(v secret.Verb) bool { return v != secret.Use }) {
+		return secret.Errorf(secret.Invalid, "", "host, method and path are those of a request, which only use makes\n  grant the other verbs apart, without them")
+	}
+	g.Hosts, g.Methods, g.Paths, g.Approved = f.hosts, f.methods, f.paths, f.approved
 	if f.until != "" {
 		if g.Until, err = a.untilTime(f.until); err != nil {
 			return err
 		}
 	}
 	what := "grant " + args[1] + " on " + g.Target() + " to " + args[0]
-	if err := o.EditPolicy(ctx, what, func(text []byte) ([]byte, error) { return policy.AddGrant(text, g) }); err != nil {
+	if err := o.EditPolicy(ctx, g, what, func(text []byte) ([]byte, error) { return policy.AddGrant(text, g) }); err != nil {
 		return err
 	}
-	a.say("granted", args[0], "%s %s, in %s", args[1], g.Target(), config.PolicyName)
+	a.edited("granted", args[0], args[1]+" "+g.Target()+", in "+config.PolicyName)
 	return nil
+}
+
+// edited tells of an edit of policy.cedar. An agent's counts for nothing yet.
+func (a *app) edited(verb, who, what string) {
+	if !a.agent() {
+		a.say(verb, who, "%s", what)
+		return
+	}
+	a.say("proposed", who, "%s", what)
+	a.hint("written and not trusted: until a person runs  tacit trust  every agent and app is denied")
 }
 
 func (a *app) ungrantCommand() *cobra.Command {
@@ -92,9 +108,6 @@ func (a *app) ungrantCommand() *cobra.Command {
 		Example: "  tacit ungrant agent:reviewer get dev:app/db",
 		Args:    cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.refuseAgent("take grants back"); err != nil {
-				return err
-			}
 			o, err := a.open(cmd.Context())
 			if err != nil {
 				return err
@@ -104,10 +117,10 @@ func (a *app) ungrantCommand() *cobra.Command {
 				return err
 			}
 			what := "ungrant " + args[1] + " on " + g.Target() + " from " + args[0]
-			if err := o.EditPolicy(cmd.Context(), what, func(text []byte) ([]byte, error) { return policy.RemoveGrant(text, g) }); err != nil {
+			if err := o.EditPolicy(cmd.Context(), g, what, func(text []byte) ([]byte, error) { return policy.RemoveGrant(text, g) }); err != nil {
 				return err
 			}
-			a.say("ungranted", args[0], "%s %s", args[1], g.Target())
+			a.edited("ungranted", args[0], args[1]+" "+g.Target())
 			return nil
 		},
 	}
@@ -161,7 +174,10 @@ func (a *app) grants(ctx context.Context) error {
 		}
 	}
 	if others > 0 && !a.flags.json {
-		a.warn("%s in %s no grant: read it there", count(others, "policy")+plural(others, " is", " are"), config.PolicyName)
+		a.warn("%s has %d more %s, no %s: read %s there", config.PolicyName, others, plural(others, "policy", "policies"), plural(others, "grant", "grants"), plural(others, "it", "them"))
+	}
+	if o.Standing < config.Trusted {
+		a.warn("the files here are not trusted, so none of this holds\n  read them, then:  tacit trust")
 	}
 	return nil
 }

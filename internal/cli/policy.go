@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/internal/config"
 	"github.com/tacit-secrets/tacit/policy"
 	"github.com/tacit-secrets/tacit/secret"
@@ -30,7 +31,10 @@ func (a *app) policyCheckCommand() *cobra.Command {
 		Long:    "Check policy.cedar, or another file, against the built-in schema. Nothing is opened.",
 		Example: "  tacit policy check\n  tacit policy check draft.cedar",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.mayAskPolicy(cmd.Context(), "policy check"); err != nil {
+				return err
+			}
 			path := config.PolicyName
 			if a.flags.dir != "" {
 				path = filepath.Join(a.flags.dir, path)
@@ -46,10 +50,23 @@ func (a *app) policyCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.say("checked", path, "%d policies, no problem", src.Len())
+			a.say("checked", path, "%d %s, no problem", src.Len(), plural(src.Len(), "policy", "policies"))
 			return nil
 		},
 	}
+}
+
+// mayAskPolicy lets an agent look at the policy only where it may grant: what
+// is refused, and why, tells how to get around it.
+func (a *app) mayAskPolicy(ctx context.Context, what string) error {
+	if !a.agent() {
+		return nil
+	}
+	o, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	return o.Broker.Do(ctx, o.Caller, broker.Action{Verb: secret.Grant, Env: o.Env, For: what}, func(context.Context) error { return nil })
 }
 
 type explainFlags struct {
@@ -84,7 +101,7 @@ type decisionJSON struct {
 }
 
 func (a *app) policyExplain(ctx context.Context, args []string, f explainFlags) error {
-	if err := a.refuseAgent("ask about policies"); err != nil {
+	if err := a.mayAskPolicy(ctx, "policy explain"); err != nil {
 		return err
 	}
 	o, err := a.open(ctx)
@@ -123,8 +140,15 @@ func (a *app) policyExplain(ctx context.Context, args []string, f explainFlags) 
 
 // untilTime reads a time to come: "7d" from now, or a date.
 func (a *app) untilTime(s string) (time.Time, error) {
-	if d, err := config.ParseSpan(s); err == nil {
-		return a.now().Add(d), nil
+	t := a.now()
+	d, err := config.ParseSpan(s)
+	if err == nil {
+		t = t.Add(d)
+	} else if t, err = a.when(s); err != nil {
+		return t, err
 	}
-	return a.when(s)
+	if !t.After(a.now()) {
+		err = secret.Errorf(secret.Invalid, "", "%q lies in the past: such a grant would permit nothing", s)
+	}
+	return t, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/internal/config"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -41,7 +42,7 @@ func (a *app) wants(ctx context.Context, question string) (bool, error) {
 	if a.flags.yes {
 		return true, nil
 	}
-	_, _ = fmt.Fprintf(a.Err, "%s? [y/N] ", question)
+	_, _ = fmt.Fprintf(a.Err, "%s? [y/N] ", audit.Printable(question))
 	var line []byte
 	for !strings.HasSuffix(string(line), "\n") {
 		// A terminal gives a line at a time, so nothing is taken from the next

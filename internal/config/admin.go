@@ -13,21 +13,26 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// EditPolicy changes policy.cedar by a function of its text. The change is
-// recorded. If the files were trusted, and the caller is no agent, the edit is
-// trusted too; files that are not trusted are not edited: Denied.
-func (x *Opened) EditPolicy(ctx context.Context, what string, edit func(text []byte) ([]byte, error)) error {
+// EditPolicy changes policy.cedar by a function of its text. The verb grant is
+// decided for what the change is about, and the change is recorded. If the
+// files were trusted, and the caller is no agent, the edit is trusted too;
+// files that are not trusted are not edited: Denied.
+func (x *Opened) EditPolicy(ctx context.Context, about policy.Grant, what string, edit func(text []byte) ([]byte, error)) error {
 	if x.Standing < Trusted {
 		return secret.Errorf(secret.Denied, "", "the files here are not trusted, so they are not edited\n  read them, then:  tacit trust")
 	}
 	if x.Root != x.bindRoot {
 		return secret.Errorf(secret.Denied, "", "%s shares the trust of %s: edit the policy there", x.Root, x.bindRoot)
 	}
-	after, err := edit(x.files[PolicyName])
-	if err != nil {
-		return err
+	a := broker.Action{Verb: secret.Grant, Env: about.Env, Name: about.Name, For: what}
+	if about.Folder && about.Name != "" {
+		a.Name += "/*" // what lies in the folder, since its rules are about that
 	}
-	return x.Broker.Do(ctx, x.Caller, broker.Action{Verb: secret.Grant, Env: x.Env, For: what}, func(ctx context.Context) error {
+	return x.Broker.Do(ctx, x.Caller, a, func(ctx context.Context) error {
+		after, err := edit(x.files[PolicyName])
+		if err != nil {
+			return err
+		}
 		return x.replace(ctx, PolicyName, after)
 	})
 }
@@ -45,7 +50,7 @@ func (x *Opened) replace(ctx context.Context, name string, after []byte) error {
 		return secret.Errorf(secret.Conflict, "", "%s: changed meanwhile: nothing was written", path)
 	}
 	files := x.files.with(name, after)
-	if !x.Caller.Principal.IsAgent() && x.Root == x.bindRoot {
+	if x.trustsEdits() {
 		s := x.sealed
 		s.Policy = files.policyHash()
 		if err := s.save(ctx, dbRows{x.db}, x.Root, files); err != nil {
@@ -59,6 +64,10 @@ func (x *Opened) replace(ctx context.Context, name string, after []byte) error {
 	x.files = files
 	return nil
 }
+
+// trustsEdits reports whether an edit of trusted files is trusted, too: not
+// that of an agent, and not in a worktree that borrows another folder's trust.
+func (x *Opened) trustsEdits() bool { return !x.Caller.Principal.IsAgent() && x.Root == x.bindRoot }
 
 // CanDeclare refuses what Declare would refuse, before anything is written.
 func (x *Opened) CanDeclare(variable string) error {
@@ -82,7 +91,7 @@ func (x *Opened) Declare(ctx context.Context, variable string, r secret.Ref) (tr
 		return false, err
 	}
 	r.At = secret.At{}
-	if r.Env == x.Project.DefaultEnv {
+	if r.Env == x.Project.DefaultEnv && x.Standing == Trusted {
 		r.Env = ""
 	}
 	old := x.files[FileName]
@@ -97,7 +106,7 @@ func (x *Opened) Declare(ctx context.Context, variable string, r secret.Ref) (tr
 	if x.Standing < Trusted {
 		return false, WriteFile(filepath.Join(x.Root, FileName), text, 0o644)
 	}
-	return !x.Caller.Principal.IsAgent(), x.replace(ctx, FileName, text)
+	return x.trustsEdits(), x.replace(ctx, FileName, text)
 }
 
 // Grants lists the grants of the policy as it stands, and how many policies

@@ -41,7 +41,8 @@ func opener(e Environment, store secret.Backend) func(context.Context) (secret.B
 // trusted: environments of the embedded store, and no declaration.
 func (p *Project) embeddedOnly() *Project {
 	out := *p
-	out.file.Secrets = nil
+	out.unread = true
+	out.file.Secrets, out.file.Env = nil, nil
 	out.envs = maps.Clone(p.envs)
 	maps.DeleteFunc(out.envs, func(_ string, e Environment) bool { return e.Backend != BackendLocal })
 	return &out

@@ -49,6 +49,7 @@ type Project struct {
 	DefaultEnv string
 	envs       map[string]Environment
 	file       File
+	unread     bool // the files are not trusted: these are the environments that were trusted before
 }
 
 // NewProject joins tacit.toml and tacit.local.toml (nil if there is none).
@@ -89,18 +90,8 @@ func environment(name string, e Env) Environment {
 // overlaps reports whether two environments share secrets: what one of them
 // forbids, the other could permit.
 func (e Environment) overlaps(f Environment) bool {
-	same := e.Backend == f.Backend && e.Address == f.Address && e.Mount == f.Mount
+	same := e.Backend == f.Backend && (e.Backend == BackendLocal || e.Address == f.Address && e.Mount == f.Mount)
 	return same && (strings.HasPrefix(e.Prefix, f.Prefix) || strings.HasPrefix(f.Prefix, e.Prefix))
-}
-
-// refuseWeaker refuses what a file that git does not show may not take away.
-func refuseWeaker(main, local File) error {
-	for name, e := range local.Env {
-		if deref(main.Env[name].Protected, false) && e.Protected != nil && !*e.Protected {
-			return secret.Errorf(secret.Invalid, "", "%s: env.%s.protected may not be taken away here\n  change it in %s", LocalName, name, FileName)
-		}
-	}
-	return nil
 }
 
 func overlay(base, over File) File {
@@ -195,6 +186,9 @@ func (p *Project) EnvNames() []string { return slices.Sorted(maps.Keys(p.envs)) 
 // one. The error is of kind [secret.Invalid] and lists those there are.
 func (p *Project) Environment(name string) (Environment, error) {
 	e, ok := p.envs[cmp.Or(name, p.DefaultEnv)]
+	if !ok && p.unread {
+		return Environment{}, secret.Errorf(secret.Denied, "", "no environment %q is among those that were trusted here\n  read %s, then:  tacit trust", name, FileName)
+	}
 	if !ok {
 		return Environment{}, secret.Errorf(secret.Invalid, "", "no environment %q is declared\n  there are: %s", name, strings.Join(p.EnvNames(), ", "))
 	}

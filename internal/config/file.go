@@ -80,6 +80,9 @@ func ParseFile(name string, text []byte) (File, error) {
 
 // decodeTOML decodes text and refuses what v does not know.
 func decodeTOML(name string, text []byte, v any) error {
+	if err := bounded(name, text); err != nil {
+		return err
+	}
 	md, err := toml.Decode(string(text), v)
 	if err != nil {
 		return secret.Errorf(secret.Invalid, "", "%s", tomlError(name, err))
@@ -166,8 +169,14 @@ func positionOf(text []byte, key toml.Key) int {
 
 // check finds what is wrong with a file beyond its form: all of it at once.
 func (f *File) check(name string, text []byte) error {
+	if what := f.tooMany(); what != "" {
+		return secret.Errorf(secret.Invalid, "", "%s: %s", name, what)
+	}
 	var problems []string
 	add := func(key []string, format string, args ...any) {
+		if len(problems) >= maxProblems { // each costs one more reading of the text
+			return
+		}
 		where := name
 		if line := positionOf(text, key); line > 0 {
 			where = fmt.Sprintf("%s:%d", name, line)
@@ -207,6 +216,23 @@ func checkPrefix(p *string) error {
 		return fmt.Errorf("a prefix ends in %q", "/")
 	}
 	return secret.Name(name).Check()
+}
+
+// tooMany reports what would be too much once every environment is joined
+// with every declaration.
+func (f *File) tooMany() string {
+	declared := len(f.Secrets)
+	for _, e := range f.Env {
+		declared = max(declared, len(e.Secrets))
+	}
+	switch {
+	case len(f.Env) > maxEnvironments:
+		return fmt.Sprintf("there are more than %d environments", maxEnvironments)
+	case declared > maxDeclared:
+		return fmt.Sprintf("one table declares more than %d secrets", maxDeclared)
+	default:
+		return ""
+	}
 }
 
 func checkSecrets(m map[string]Secret, add func(rest []string, format string, args ...any)) {

@@ -100,7 +100,7 @@ func TestNewProjectRefusals(t *testing.T) {
 		{"undeclared", "[env.dev]\n[secrets.A]\ncompose = \"${:B}\"\n", "", "not declared"},
 		{"nothing", "[env.dev]\n[secrets.A]\ndescription = \"x\"\n", "", "neither ref nor compose"},
 		{"other environment", "[env.dev]\n[secrets.A]\nref = \"prod:a\"\n", "", "no declared environment"},
-		{"local-toml-weakens-refused", "[env.dev]\nprotected = true\n", "[env.dev]\nprotected = false\n", "may not be taken away"},
+		{"local-toml-weakens-refused", "[env.dev]\nprotected = true\n", "[env.dev]\nprotected = false\n", "env.dev.protected may not be changed here"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -68,15 +68,26 @@ func Init(ctx context.Context, s System, o InitOptions) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
+	if err := files.refuseUnread(root); err != nil {
+		return Made{}, errors.Join(err, unwrite(wrote, root))
+	}
 	m, err := makeStore(ctx, &birth{s, u, o, root, files})
-	if err != nil && wrote {
-		err = errors.Join(err, os.Remove(filepath.Join(root, FileName)))
+	if err != nil {
+		err = errors.Join(err, unwrite(wrote, root))
 	}
 	m.Wrote = wrote
 	if err == nil {
 		m.Ignored, err = ignoreLocal(root)
 	}
 	return m, err
+}
+
+// unwrite takes back what writeDefault wrote.
+func unwrite(wrote bool, root string) error {
+	if !wrote {
+		return nil
+	}
+	return os.Remove(filepath.Join(root, FileName))
 }
 
 // unbound refuses a folder that uses a store already.

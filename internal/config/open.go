@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -44,6 +45,7 @@ type Opened struct {
 	user     User
 	opts     Options
 	files    snapshot
+	trusted  snapshot // what the store was told to trust here; nil: nothing
 	db       *state.DB
 	log      *audit.Log // nil with a sink
 	appender audit.Appender
@@ -115,7 +117,7 @@ func (x *Opened) boundStore(root *string) (string, error) {
 	if id, ok := index.Folders[x.Root]; ok {
 		return id, nil
 	}
-	main, ok := mainCheckout(x.Root)
+	main, ok := x.sys.owners(x.user).mainCheckout(x.Root)
 	if !ok {
 		return "", errNoStore(x.Root)
 	}
@@ -162,11 +164,10 @@ func (x *Opened) judge(ctx context.Context, root string) error {
 	if b == nil || b.Inode != inode {
 		return secret.Errorf(secret.Denied, "", "%s is not the folder that store %s… was bound to\n  if it is yours:  tacit trust --store %s", x.Root, x.StoreID[:4], x.StoreID)
 	}
-	trusted, err := trustedFiles(ctx, dbRows{x.db}, root)
-	if err != nil {
+	if x.trusted, err = trustedFiles(ctx, dbRows{x.db}, root); err != nil {
 		return err
 	}
-	x.Standing = x.sealed.judge(trusted, x.files)
+	x.Standing = x.sealed.judge(x.trusted, x.files)
 	return nil
 }
 
@@ -251,26 +252,20 @@ func (s System) logDir(u User, id string) string {
 	return s.auditDir(id)
 }
 
-// parse reads the project's files. Where they are not trusted, nothing but
-// environments of the embedded store counts.
+// parse reads the project's files. Where they are not trusted, nothing of them
+// counts: a prefix or a default that changed would lead put and get elsewhere.
+// The environments are then those that were trusted before, of the embedded
+// store alone.
 func (x *Opened) parse() (*Project, error) {
-	main, err := ParseFile(FileName, x.files[FileName])
-	if err != nil {
-		return nil, err
+	p, err := x.files.project(x.Root)
+	if err != nil || x.Standing == Trusted {
+		return p, err
 	}
-	var local *File
-	if text, ok := x.files[LocalName]; ok {
-		f, err := ParseFile(LocalName, text)
-		if err != nil {
-			return nil, err
-		}
-		local = &f
+	before, err := x.trusted.project(x.Root)
+	if err != nil { // trusted by a tacit that read more, or nothing ever was
+		return nil, x.notTrusted()
 	}
-	p, err := NewProject(filepath.Base(x.Root), main, local)
-	if err == nil && x.Standing < Trusted {
-		p = p.embeddedOnly()
-	}
-	return p, err
+	return before.embeddedOnly(), nil
 }
 
 // decider makes the policy: that of the trusted files, or one that lets only
@@ -279,9 +274,9 @@ func (x *Opened) decider() (policy.Decider, error) {
 	switch x.Standing {
 	case Trusted:
 	case PolicyChanged:
-		return policy.Locked(x.sealed.Owner, PolicyName+" is not the one this store was told to keep: tacit trust"), nil
+		return policy.Locked(x.sealed.Owner, PolicyName+" is not the one this store was told to keep: tacit trust", untrustedVerbs()...), nil
 	default:
-		return policy.Locked(x.sealed.Owner, "the files here are not trusted: tacit trust"), nil
+		return policy.Locked(x.sealed.Owner, "the files here are not trusted: tacit trust", untrustedVerbs()...), nil
 	}
 	cfg := policy.Config{Owner: x.sealed.Owner}
 	if text, ok := x.files[PolicyName]; ok {
@@ -309,16 +304,32 @@ func (x *Opened) Protected(env string) bool {
 // that are not trusted no declaration counts: Denied.
 func (x *Opened) Declarations() ([]Declaration, error) {
 	if x.Standing < Trusted {
-		return nil, secret.Errorf(secret.Denied, "", "%s here is not trusted\n  read it, then:  tacit trust", x.changedFile())
+		return nil, x.notTrusted()
 	}
 	return x.Project.Declarations(x.Env)
 }
 
-func (x *Opened) changedFile() string {
-	if x.Standing == PolicyChanged {
-		return PolicyName
+// untrustedVerbs are what the store's user may go on with where the files are
+// not trusted: all of it can be taken back, and names what it is about. The
+// log may be read, to see what happened.
+func untrustedVerbs() []secret.Verb {
+	return []secret.Verb{secret.Get, secret.Put, secret.List, secret.Delete, secret.Undelete, secret.Verify}
+}
+
+// notTrusted says which file is not, what the files ask for, and the way out.
+func (x *Opened) notTrusted() error {
+	changed := PolicyName
+	for _, name := range fileNames() {
+		if x.Standing != PolicyChanged && !bytes.Equal(x.files[name], x.trusted[name]) {
+			changed = name
+			break
+		}
 	}
-	return FileName
+	text := changed + " here is not trusted"
+	if asked := x.files.asks(x.Root); asked != "" {
+		text += "\n  it asks for " + asked
+	}
+	return secret.Errorf(secret.Denied, "", "%s\n  read it, then:  tacit trust", text)
 }
 
 // Close gives back what Open took.

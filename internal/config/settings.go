@@ -1,5 +1,7 @@
 package config
 
+import "github.com/tacit-secrets/tacit/internal/identity"
+
 // A Setting is one thing that can be set, and from where. The documents, the
 // flags and a test that walks the list are made from it.
 type Setting struct {
@@ -16,6 +18,7 @@ const (
 	VarEnv    = "TACIT_ENV"
 	VarReason = "TACIT_REASON"
 	VarStatus = "TACIT_RUN_STATUS"
+	VarSocket = "TACIT_SOCKET"
 )
 
 // Settings lists every setting besides those of tacit.toml.
@@ -25,6 +28,8 @@ func Settings() []Setting {
 		{Var: VarEnv, Flag: "environment", Doc: "the environment that is meant when a reference names none"},
 		{Var: VarReason, Flag: "reason", Doc: "why, in your own words, for the audit log"},
 		{Var: VarStatus, Doc: "a file that tacit run writes its outcome to"},
+		{Var: identity.VarSession, Doc: "agent:NAME/SESSION, set for what an agent runs: whoever asks is that agent"},
+		{Var: VarSocket, Doc: "the socket of an agent's session; refused until sessions are built"},
 		{Name: "owners", Weakens: true, Doc: "uids whose project files are read as your own"},
 		{Name: "audit.dir", Weakens: true, Doc: "the folder of the audit log"},
 		{Name: "audit.sink", Weakens: true, Doc: "stderr or unix:/path: send records there instead of keeping them in files"},

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -150,6 +151,23 @@ func (s snapshot) policyHash() string {
 
 // equal reports whether two folders hold the same files.
 func (s snapshot) equal(t snapshot) bool { return maps.EqualFunc(s, t, bytes.Equal) }
+
+// project reads the files, together.
+func (s snapshot) project(root string) (*Project, error) {
+	main, err := ParseFile(FileName, s[FileName])
+	if err != nil {
+		return nil, err
+	}
+	var local *File
+	if text, ok := s[LocalName]; ok {
+		f, err := ParseFile(LocalName, text)
+		if err != nil {
+			return nil, err
+		}
+		local = &f
+	}
+	return NewProject(filepath.Base(root), main, local)
+}
 
 // with returns a copy of the snapshot with one file replaced.
 func (s snapshot) with(name string, b []byte) snapshot {

@@ -5,8 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
-	"path/filepath"
 	"slices"
 
 	"github.com/tacit-secrets/tacit/broker"
@@ -99,19 +97,7 @@ func (r *Review) openStore(ctx context.Context, store string) error {
 // describe parses what is to be trusted: nothing is trusted that cannot be
 // read.
 func (r *Review) describe(ctx context.Context) error {
-	main, err := ParseFile(FileName, r.files[FileName])
-	if err != nil {
-		return err
-	}
-	var local *File
-	if text, ok := r.files[LocalName]; ok {
-		f, err := ParseFile(LocalName, text)
-		if err != nil {
-			return err
-		}
-		local = &f
-	}
-	p, err := NewProject(filepath.Base(r.Root), main, local)
+	p, err := r.files.project(r.Root)
 	if err != nil {
 		return err
 	}
@@ -119,13 +105,7 @@ func (r *Review) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.Policies = src.Len()
-	for _, n := range p.EnvNames() {
-		if e, err := p.Environment(n); err == nil && e.Address != "" {
-			r.Addresses = append(r.Addresses, "env."+n+", "+e.Address)
-		}
-	}
-	r.Variables = slices.Sorted(maps.Keys(p.file.Secrets))
+	r.Policies, r.Addresses, r.Variables = src.Len(), p.addresses(), p.variables()
 	return r.compare(ctx, p)
 }
 
@@ -148,21 +128,10 @@ func (r *Review) compare(ctx context.Context, now *Project) error {
 			r.Changed = append(r.Changed, Change{name, before[name], r.files[name]})
 		}
 	}
-	old, err := ParseFile(FileName, before[FileName])
-	if before == nil || err != nil {
-		return nil //nolint:nilerr // what was trusted by an older tacit may not parse; there is nothing to compare
+	// What was trusted by an older tacit may not parse: nothing to compare.
+	if old, err := before.project(r.Root); err == nil {
+		r.Weakening = weakened(old, now)
 	}
-	for name, e := range old.Env {
-		if deref(e.Protected, false) && !now.envs[name].Protected {
-			r.Weakening = append(r.Weakening, "env."+name+" is no longer protected")
-		}
-	}
-	for v, s := range old.Secrets {
-		if s.Use != nil && now.file.Secrets[v].Use == nil {
-			r.Weakening = append(r.Weakening, v+" loses its use section: it would be handed over")
-		}
-	}
-	slices.Sort(r.Weakening)
 	return nil
 }
 
@@ -170,6 +139,9 @@ func (r *Review) compare(ctx context.Context, now *Project) error {
 // of the store that was made, if one was.
 func (r *Review) Trust(ctx context.Context, caller secret.Caller) (made *Made, err error) {
 	if r.bound == nil {
+		if caller.Principal.IsAgent() { // there is no store yet that could refuse it
+			return nil, secret.Errorf(secret.Denied, "", "%s may not trust files\n  a person does this, outside of the agent's session", caller.Principal)
+		}
 		m, err := makeStore(ctx, &birth{r.sys, r.user, InitOptions{Options: r.opts}, r.Root, r.files})
 		return &m, err
 	}

@@ -33,9 +33,14 @@ type UserUnlock struct {
 	Command    []string `toml:"command"`    // prints the key; run without a shell
 }
 
-// readUser reads the user's settings; there need be none.
+// readUser reads the user's settings; there need be none. All that opens or
+// makes a store begins here, so it is here that a session's socket is refused:
+// whoever set it expects that nothing is opened in this process.
 func readUser(s System) (User, error) {
 	var u User
+	if s.Var(VarSocket) != "" {
+		return u, secret.Errorf(secret.Unsupported, "", "%s is set, and sessions behind a socket are not built yet\n  unset %s", VarSocket, VarSocket)
+	}
 	path := filepath.Join(s.configDir(), UserFileName)
 	text, err := readOwned(path, owners{uid: s.UID, gid: s.GID}, MaxFileBytes)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -6,16 +6,21 @@ import (
 	"strings"
 )
 
+// maxGitFile bounds the files of git that are read: each holds one path.
+const maxGitFile = 8 << 10
+
 // mainCheckout returns the folder, within the main checkout, that root is in a
 // linked git worktree of; ok is false if root is in no such worktree.
 //
 // The worktree's .git file names the main checkout, and anyone can write one:
-// so the main checkout's own list must name this worktree too.
-func mainCheckout(root string) (folder string, ok bool) {
+// so a file that lies in the main checkout must name this worktree too. Where
+// it lies is asked of the file system and not read off the path, since a link
+// among its folders could lead from a stranger's files to another project.
+func (o owners) mainCheckout(root string) (folder string, ok bool) {
 	for top := root; ; top = filepath.Dir(top) {
 		info, err := os.Lstat(filepath.Join(top, ".git"))
 		if err == nil && info.Mode().IsRegular() {
-			return linkedFrom(top, root)
+			return o.linkedFrom(top, root)
 		}
 		if err == nil || filepath.Dir(top) == top {
 			return "", false
@@ -23,13 +28,17 @@ func mainCheckout(root string) (folder string, ok bool) {
 	}
 }
 
-func linkedFrom(top, root string) (string, bool) {
-	gitDir, ok := readPath(filepath.Join(top, ".git"), "gitdir: ")
+func (o owners) linkedFrom(top, root string) (string, bool) {
+	named, ok := o.readPath(filepath.Join(top, ".git"), "gitdir: ")
 	if !ok {
 		return "", false
 	}
-	back, ok := readPath(filepath.Join(gitDir, "gitdir"), "")
-	if !ok || filepath.Clean(back) != filepath.Join(top, ".git") {
+	gitDir, err := filepath.EvalSymlinks(named)
+	if err != nil {
+		return "", false
+	}
+	back, ok := o.readPath(filepath.Join(gitDir, "gitdir"), "")
+	if !ok || back != filepath.Join(top, ".git") {
 		return "", false
 	}
 	// …/main/.git/worktrees/NAME
@@ -41,14 +50,15 @@ func linkedFrom(top, root string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	main, err := filepath.EvalSymlinks(filepath.Join(filepath.Dir(common), below))
-	return main, err == nil
+	main := filepath.Join(filepath.Dir(common), below)
+	real, err := filepath.EvalSymlinks(main)
+	return main, err == nil && real == main
 }
 
 // readPath reads a small file that holds one path after a prefix.
-func readPath(file, prefix string) (string, bool) {
-	b, err := os.ReadFile(file) //nolint:gosec // what it says is checked from both sides
-	if err != nil || len(b) > 8192 {
+func (o owners) readPath(file, prefix string) (string, bool) {
+	b, err := readOwned(file, o, maxGitFile)
+	if err != nil {
 		return "", false
 	}
 	path, ok := strings.CutPrefix(strings.TrimRight(string(b), "\r\n"), prefix)
@@ -58,5 +68,5 @@ func readPath(file, prefix string) (string, bool) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(file), path)
 	}
-	return path, true
+	return filepath.Clean(path), true
 }
