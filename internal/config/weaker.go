@@ -22,8 +22,10 @@ func refuseWeaker(main, local File) error {
 				refused bool
 			}{
 				{"protected", e.Protected != nil && !*e.Protected},
-				{"backend", differs(e.Backend, was.Backend)}, {"address", differs(e.Address, was.Address)},
-				{"mount", differs(e.Mount, was.Mount)}, {"prefix", differs(e.Prefix, was.Prefix)},
+				{"backend", differs(e.Backend, was.Backend)},
+				{"address", differs(e.Address, was.Address)},
+				{"mount", differs(e.Mount, was.Mount)},
+				{"prefix", differs(e.Prefix, was.Prefix)},
 			} {
 				if s.refused {
 					return weaker("env." + name + "." + s.name)
@@ -105,5 +107,8 @@ func handsOver(d Declaration, all []Declaration, r secret.Ref) bool {
 
 func useWords(u *Use) string {
 	words := []string{cmp.Or(strings.Join(u.Methods, ","), "any method"), u.Host, cmp.Or(strings.Join(u.Paths, ","), "any path")}
-	return strings.Join(append(words, u.Header), " ")
+	if u.Header != "" {
+		words = append(words, "in "+u.Header)
+	}
+	return strings.Join(words, " ")
 }

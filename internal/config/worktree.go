@@ -51,8 +51,8 @@ func (o owners) linkedFrom(top, root string) (string, bool) {
 		return "", false
 	}
 	main := filepath.Join(filepath.Dir(common), below)
-	real, err := filepath.EvalSymlinks(main)
-	return main, err == nil && real == main
+	lies, err := filepath.EvalSymlinks(main)
+	return main, err == nil && lies == main
 }
 
 // readPath reads a small file that holds one path after a prefix.
