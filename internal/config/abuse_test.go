@@ -73,7 +73,11 @@ func (s stack) trust(t *testing.T, store string) {
 // why without the value.
 func (s stack) refused(t *testing.T, kind secret.Kind, want string) {
 	t.Helper()
-	x, err := Open(t.Context(), stackSystem(s.dir), stackOptions)
+	home := filepath.Join(filepath.Dir(s.dir), "home")
+	for !isFolder(home) { // the project may lie in another one
+		home = filepath.Join(filepath.Dir(filepath.Dir(home)), "home")
+	}
+	x, err := Open(t.Context(), NewSystem(s.dir, home, "mia", nil), stackOptions)
 	if err == nil {
 		closeIt(t, x)
 		t.Fatal("it opened")
@@ -81,6 +85,11 @@ func (s stack) refused(t *testing.T, kind secret.Kind, want string) {
 	if secret.KindOf(err) != kind || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %v with %q", err, kind, want)
 	}
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // gets asks for dev:app/db as the user, or as an agent.
