@@ -172,10 +172,22 @@ func wrongName(e types.EntityUID) string {
 func syntax(file string, err error) string {
 	text := strings.ReplaceAll(firstLine(err), "parser error: ", "")
 	text = strings.TrimPrefix(text, "parse error at ")
-	if rest, ok := strings.CutPrefix(text, "<input>:"); ok {
+	rest, ok := strings.CutPrefix(text, "<input>:")
+	if !ok {
+		return file + ": " + text
+	}
+	where, what, ok := strings.Cut(rest, ` "`)
+	if !ok {
 		return file + ":" + rest
 	}
-	return file + ": " + text
+	found, what, _ := strings.Cut(what, `": `)
+	if _, want, ok := strings.Cut(what, " want "); ok {
+		what = fmt.Sprintf("expected %q", want)
+	}
+	if found == "" {
+		return file + ":" + where + ": the text ends: " + what
+	}
+	return fmt.Sprintf("%s:%s: at %q: %s", file, where, found, what)
 }
 
 func firstLine(err error) string {

@@ -113,7 +113,11 @@ func RemoveGrant(text []byte, g Grant) ([]byte, error) {
 				return nil, err
 			}
 		}
-		out = slices.Replace(out, s.from, s.to, instead...)
+		from := s.from
+		if len(kept) == 0 && emptyAround(out, s.from, s.to) {
+			from-- // AddGrant wrote the empty line before it
+		}
+		out = slices.Replace(out, from, s.to, instead...)
 	}
 	if !found {
 		return nil, secret.Errorf(secret.NotFound, "", "no grant lets %s do this on %s\n  tacit grants", g.Principal, g.Target())
@@ -122,6 +126,14 @@ func RemoveGrant(text []byte, g Grant) ([]byte, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// emptyAround reports whether just one empty line stands before what is taken
+// out, and an empty one or nothing after it: one of them would be left over.
+func emptyAround(text []byte, from, to int) bool {
+	before := text[:from]
+	one := bytes.HasSuffix(before, []byte("\n\n")) && !bytes.HasSuffix(before, []byte("\n\n\n"))
+	return one && (to == len(text) || text[to] == '\n')
 }
 
 func overlap(a, b []secret.Verb) bool {

@@ -36,7 +36,8 @@ func (a *app) ref(o *config.Opened, s string) (secret.Ref, error) {
 	if r.Env == "" {
 		r.Env = o.Env
 	}
-	return r, nil
+	_, err = o.Project.Environment(r.Env)
+	return r, err
 }
 
 // plainRef is ref for commands that act on a whole secret.

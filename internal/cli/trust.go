@@ -39,7 +39,7 @@ func (a *app) trust(ctx context.Context, store string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if len(r.Changed) == 0 && store == "" {
+	if r.Standing == config.Trusted {
 		a.say("trusted", r.Root, "already, as the files are")
 		return nil
 	}

@@ -176,21 +176,6 @@ func TestAbuseWorktree(t *testing.T) {
 		}
 		sub.refused(t, secret.NotFound, "bound to no store")
 	})
-	t.Run("worktree-through-linked-git-refused", func(t *testing.T) {
-		s := victim(t, trustedDev)
-		c := clone(t, s)
-		// Read by the kernel, it lies with the attacker; read as text, with the victim.
-		mkdir(t, filepath.Join(c.dir, "evil", "below"))
-		if err := os.Symlink(filepath.Join(c.dir, "evil", "below"), filepath.Join(s.dir, "vendor")); err != nil {
-			t.Fatal(err)
-		}
-		mkdir(t, filepath.Join(c.dir, "evil", ".git", "worktrees", "c"))
-		if err := os.WriteFile(filepath.Join(c.dir, "evil", ".git", "worktrees", "c", "gitdir"), []byte(c.dir+"/.git\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c.write(t, ".git", "gitdir: "+s.dir+"/vendor/../.git/worktrees/c\n")
-		c.refused(t, secret.NotFound, "bound to no store")
-	})
 	t.Run("worktree-fifo-is-not-waited-for", func(t *testing.T) {
 		s := victim(t, trustedDev)
 		c := clone(t, s)

@@ -91,6 +91,15 @@ func TestAbuseUntrusted(t *testing.T) {
 		if x.Standing != PolicyChanged {
 			t.Errorf("standing %s: one store keeps two policies", x.Standing)
 		}
+		if _, err := x.Broker.Get(t.Context(), agent, mustRef(t, "dev:app/db")); secret.KindOf(err) != secret.Denied {
+			t.Errorf("an agent: %v", err)
+		}
+		// It is trusted anew, though none of its own files changed.
+		r, err := ReviewTrust(t.Context(), stackSystem(s.dir), stackOptions, "")
+		if err != nil || r.Standing != PolicyChanged {
+			t.Fatalf("%v, %v", r, err)
+		}
+		closeReview(t, r)
 	})
 	t.Run("untrusted-says-what-it-asks-for", func(t *testing.T) {
 		s := victim(t, trustedDev)

@@ -1,11 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/broker"
@@ -165,10 +165,5 @@ func (x *Opened) Owner() secret.Principal { return x.sealed.Owner }
 
 // Summary words what a review shows in one line.
 func (r *Review) Summary() string {
-	var parts []string
-	if n := len(r.Addresses); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d network addresses", n))
-	}
-	parts = append(parts, fmt.Sprintf("%d secrets", len(r.Variables)), fmt.Sprintf("%d policies", r.Policies))
-	return strings.Join(parts, ", ")
+	return cmp.Or(r.files.asks(r.Root), "they ask for nothing more than a store")
 }

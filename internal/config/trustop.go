@@ -22,6 +22,7 @@ type Review struct {
 	Variables []string // the secrets that they declare
 	Policies  int
 	Weakening []string // what was protected before and is not any more
+	Standing  Standing // of the files as they were found
 
 	files snapshot // what was shown is what is trusted
 	bound *Opened
@@ -90,6 +91,7 @@ func (r *Review) openStore(ctx context.Context, store string) error {
 		if err := x.judge(ctx, r.Root); err != nil {
 			return err
 		}
+		r.Standing = x.Standing
 	}
 	return x.openLog(ctx)
 }
