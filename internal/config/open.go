@@ -261,8 +261,11 @@ func (x *Opened) parse() (*Project, error) {
 	if err != nil || x.Standing == Trusted {
 		return p, err
 	}
+	if x.trusted == nil { // a store was restored into this folder
+		return p.embeddedOnly(), nil
+	}
 	before, err := x.trusted.project(x.Root)
-	if err != nil { // trusted by a tacit that read more, or nothing ever was
+	if err != nil { // trusted by a tacit that read more
 		return nil, x.notTrusted()
 	}
 	return before.embeddedOnly(), nil
