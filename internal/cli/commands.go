@@ -14,7 +14,7 @@ func (a *app) commands(group string) []*cobra.Command {
 		return []*cobra.Command{
 			a.putCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.rollbackCommand(),
 			a.deleteCommand(), a.undeleteCommand(), a.destroyCommand(),
-			a.copyCommand(), a.renameCommand(), a.diffCommand(),
+			a.copyCommand(), a.renameCommand(), a.diffCommand(), a.annotateCommand(), a.searchCommand(), a.generateCommand(),
 		}
 	case "projects":
 		return []*cobra.Command{a.initCommand(), a.runCommand(), a.checkCommand(), a.envCommand(), a.trustCommand()}
