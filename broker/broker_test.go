@@ -487,7 +487,11 @@ func TestInvalidBeforeAnything(t *testing.T) {
 		wantKind(t, err, secret.Invalid)
 		_, err = h.Delete(t.Context(), mia(), ref(t, s), nil)
 		wantKind(t, err, secret.Invalid)
+		_, err = h.Backup(t.Context(), mia(), ref(t, s))
+		wantKind(t, err, secret.Invalid)
 	}
+	_, err := h.AnnotateVersion(t.Context(), mia(), ref(t, "a#f@1"), secret.AttributeChange{})
+	wantKind(t, err, secret.Invalid)
 	wantTrace(t, h)
 }
 

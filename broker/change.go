@@ -115,6 +115,9 @@ func (b *Broker) Annotate(ctx context.Context, c secret.Caller, r secret.Ref, ch
 
 // AnnotateVersion changes the attributes of the version r.At.
 func (b *Broker) AnnotateVersion(ctx context.Context, c secret.Caller, r secret.Ref, change secret.AttributeChange) (secret.Version, error) {
+	if err := whole(r); err != nil {
+		return secret.Version{}, err
+	}
 	q, err := b.prepareWrite(ctx, c, secret.Put, r)
 	if err != nil {
 		return secret.Version{}, err
@@ -143,6 +146,9 @@ func (b *Broker) Limit(ctx context.Context, c secret.Caller, r secret.Ref, l sec
 // Backup packs a secret with all its versions into a sealed blob. The verb is
 // get: the values leave tacit.
 func (b *Broker) Backup(ctx context.Context, c secret.Caller, r secret.Ref) ([]byte, error) {
+	if err := plain(r); err != nil {
+		return nil, err
+	}
 	q, err := b.prepare(ctx, c, secret.Get, r)
 	if err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ import (
 // answer Unsupported, before anything changes.
 type Backend interface {
 	// Get returns one version with its value, in one request wherever the
-	// store can. With the error for a deleted, destroyed or disabled version
+	// store can. NoVersion tells a missing version from a missing secret. With the error for a deleted, destroyed or disabled version
 	// it returns the version without its value, as far as the store tells.
 	Get(ctx context.Context, name Name, at At) (Version, error)
 
@@ -35,7 +35,9 @@ type Backend interface {
 	Put(ctx context.Context, name Name, value Value, opts *PutOptions) (Version, error)
 
 	// Delete makes all versions unreadable: until Undelete if the backend is
-	// an Undeleter, for ever if not.
+	// an Undeleter, for ever if not. From then on every change answers
+	// NotFound, Deleted, but for those that bring the secret back or destroy
+	// it, and those that it is in the way of.
 	Delete(ctx context.Context, name Name, opts *DeleteOptions) (Meta, error)
 
 	// List yields secrets in the store's own order, the same each time. An

@@ -16,7 +16,8 @@ func (h *Head) Live(name secret.Name) error {
 	return nil
 }
 
-// Delete makes all versions unreadable for a while; zero is DefaultWindow.
+// Delete makes all versions unreadable for a while; zero is DefaultWindow, and
+// nothing is longer than MaxWindow.
 func (h *Head) Delete(now time.Time, name secret.Name, window time.Duration) (*Head, error) {
 	if err := h.Live(name); err != nil {
 		return nil, err
@@ -25,7 +26,7 @@ func (h *Head) Delete(now time.Time, name secret.Name, window time.Duration) (*H
 		window = DefaultWindow
 	}
 	out := h.with(now)
-	out.Deleted, out.Purge = now, now.Add(window)
+	out.Deleted, out.Purge = now, now.Add(min(window, MaxWindow))
 	return out, nil
 }
 

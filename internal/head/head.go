@@ -22,6 +22,10 @@ import (
 // DefaultWindow is how long a deleted secret can be undeleted.
 const DefaultWindow = 30 * 24 * time.Hour
 
+// MaxWindow bounds the window that a caller asks for: times far beyond it
+// cannot be written in nanoseconds.
+const MaxWindow = 100 * 365 * 24 * time.Hour
+
 // describeAll is up to how many versions Describe tells of all of them.
 const describeAll = 32
 

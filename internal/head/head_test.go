@@ -3,6 +3,7 @@ package head
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -204,6 +205,17 @@ func TestBounds(t *testing.T) {
 	}
 	if err := creating(secret.Annotations{Description: long}); err != nil {
 		t.Errorf("as long as can be: %v", err)
+	}
+}
+
+// A window is a hint; the end that is told can be written down.
+func TestWindow(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for asked, want := range map[time.Duration]time.Duration{0: DefaultWindow, -1: DefaultWindow, time.Hour: time.Hour, math.MaxInt64: MaxWindow} {
+		h, err := empty(now).Delete(now, "n", asked)
+		if err != nil || !h.Purge.Equal(now.Add(want)) || !time.Unix(0, h.Purge.UnixNano()).Equal(h.Purge) {
+			t.Errorf("%s: until %s, %v", asked, h.Purge, err)
+		}
 	}
 }
 
