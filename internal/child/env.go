@@ -34,10 +34,11 @@ func CheckName(name string) error {
 // TERM, COLORTERM, LANG, LANGUAGE, LC_*, TZ, USER, LOGNAME, SHELL, TMPDIR, PWD,
 // what Windows needs to start anything, and the marks of an agent's session.
 //
-// tacit's own are all that begin with TACIT_, since some unlock a store; only
-// the mark of a session stays, also with clean, because a child must not shed
-// it and ask again as the user. Bad names and values with a NUL byte are
-// [secret.Invalid].
+// tacit's own are all that begin with TACIT_, and where systemd put the
+// credentials that may unlock a store. Only the mark of a session stays, also
+// with clean, because a child must not shed it and ask again as the user; for
+// the same reason add may hold none of these names. They, bad names and values
+// with a NUL byte are [secret.Invalid].
 func Build(base []string, add []Var, clean bool) ([]string, error) {
 	var env []string
 	for _, e := range base {
@@ -51,6 +52,8 @@ func Build(base []string, add []Var, clean bool) ([]string, error) {
 		switch err := CheckName(v.Name); {
 		case err != nil:
 			return nil, err
+		case reserved(v.Name):
+			return nil, secret.Errorf(secret.Invalid, "", "%s is one of tacit's own variables and cannot hold a secret\n  choose another name", v.Name)
 		case slices.ContainsFunc(add[:i], func(w Var) bool { return sameName(v.Name, w.Name) }):
 			return nil, secret.Errorf(secret.Invalid, "", "%s is given twice", v.Name)
 		case bytes.IndexByte(b, 0) >= 0:
@@ -60,6 +63,15 @@ func Build(base []string, add []Var, clean bool) ([]string, error) {
 	}
 	return env, nil
 }
+
+// reserved reports whether a variable is tacit's own to set or to take away.
+func reserved(name string) bool {
+	return mark(name) || unlocks(name) || strings.HasPrefix(strings.ToUpper(name), "TACIT_")
+}
+
+// unlocks reports whether a variable that is not tacit's leads to what unlocks
+// a store.
+func unlocks(name string) bool { return name == "CREDENTIALS_DIRECTORY" }
 
 // mark reports whether a variable marks an agent's session.
 func mark(name string) bool {
@@ -76,7 +88,7 @@ func keeps(name string, clean bool) bool {
 	switch {
 	case mark(name):
 		return true
-	case strings.HasPrefix(upper, "TACIT_"):
+	case reserved(name):
 		return false
 	case !clean || strings.HasPrefix(name, "LC_"):
 		return true
@@ -120,10 +132,10 @@ func Dangerous(name string) bool {
 // in which any member can name a program or a server.
 const dangerousPrefixes = `
 	LD_ DYLD_ _RLD LDR_ MALLOC_ GCONV_ BASH_ TACIT_ XDG_ NPM_CONFIG_
-	GIT_CONFIG GIT_SSL_ GIT_SSH GIT_TRACE CORECLR_ COMPLUS_ CMAKE_ CARGO_BUILD_ CARGO_TARGET_`
+	GIT_CONFIG GIT_SSL_ GIT_SSH GIT_TRACE ANSIBLE_ GTK_ QT_ CORECLR_ COMPLUS_ CMAKE_ CARGO_BUILD_ CARGO_TARGET_`
 
 const dangerousNames = `
-	PATH PATHEXT SHELL SHELLOPTS COMSPEC SYSTEMROOT WINDIR HOME USERPROFILE ZDOTDIR ENV IFS CDPATH FPATH GLOBIGNORE
+	PATH PATHEXT GLIBC_TUNABLES SHELL SHELLOPTS COMSPEC SYSTEMROOT WINDIR HOME USERPROFILE ZDOTDIR ENV IFS CDPATH FPATH GLOBIGNORE
 	PROMPT_COMMAND PS0 PS1 PS2 PS3 PS4 POSIXLY_CORRECT HISTFILE INPUTRC MAIL MAILPATH TMP TEMP TMPDIR
 	LIBPATH LIBRARY_PATH CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH GETCONF_DIR HOSTALIASES LOCALDOMAIN LOCPATH NLSPATH
 	RESOLV_HOST_CONF RES_OPTIONS TZDIR TERMCAP TERMINFO TERMINFO_DIRS
@@ -145,4 +157,5 @@ const dangerousNames = `
 	GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_ASKPASS GIT_DIR GIT_EDITOR GIT_EXEC_PATH GIT_EXTERNAL_DIFF GIT_PAGER GIT_PROXY_COMMAND
 	GIT_SEQUENCE_EDITOR GIT_TEMPLATE_DIR GIT_WORK_TREE
 	EDITOR VISUAL SYSTEMD_EDITOR KUBE_EDITOR BROWSER PAGER MANPAGER LESS LESSCLOSE LESSOPEN EXINIT VIMINIT VIMRUNTIME MYVIMRC EMACSLOADPATH
+	ANTHROPIC_BASE_URL OPENAI_BASE_URL CLAUDE_CONFIG_DIR TF_CLI_CONFIG_FILE KRB5_CONFIG
 	AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE CLOUDSDK_PYTHON DOCKER_CONFIG DOCKER_HOST KUBECONFIG`

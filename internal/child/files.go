@@ -24,18 +24,20 @@ func MemoryRoots(runtimeDir string) []string {
 // 0700, in memory only. Not safe for concurrent use.
 //
 // The folder is held by a lock that ends with this process, however it ends;
-// the next [NewFiles] removes folders that nobody holds. The system may move
+// the next [Sweep] removes folders that nobody holds. The system may move
 // memory to swap: use encrypted swap or none.
 type Files struct {
 	dir  string
 	lock *os.File
 }
 
-// NewFiles makes a folder in the first of roots that lies in memory, and
-// sweeps what earlier processes of the same user left in any of them. If none
-// lies in memory, that is [secret.Unsupported]: a disk is never used instead.
+// Sweep removes what earlier processes of the same user left in any of roots:
+// each start calls it, whether it needs files or not.
+func Sweep(roots []string) { sweep(roots) }
+
+// NewFiles makes a folder in the first of roots that lies in memory. If none
+// does, that is [secret.Unsupported]: a disk is never used instead.
 func NewFiles(roots []string) (*Files, error) {
-	sweep(roots)
 	var reasons []error
 	for _, root := range roots {
 		if !inMemory(root) {

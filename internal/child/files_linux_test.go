@@ -101,7 +101,7 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	newTestFiles(t, root)
+	Sweep([]string{t.TempDir(), root})
 	for path, there := range map[string]bool{dead.dir: false, live.dir: true, foreign: true, kept: true} {
 		if _, err := os.Stat(path); there != (err == nil) {
 			t.Errorf("%s: %v", path, err)

@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 		os.Exit(runAsTacit())
 	case len(os.Args) == 2 && os.Args[1] == countInterrupts:
 		os.Exit(count())
+	case len(os.Args) == 2 && hostile(os.Args[1]) != nil:
+		os.Exit(hostile(os.Args[1])())
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -27,7 +27,8 @@ type screen struct {
 	done   chan struct{}
 }
 
-func newScreen(t *testing.T) *screen {
+// openTerminal opens both ends of a new one.
+func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -41,15 +42,24 @@ func newScreen(t *testing.T) *screen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return master, slave
+}
+
+func newScreen(t *testing.T) *screen {
+	t.Helper()
+	master, slave := openTerminal(t)
 	s := &screen{t: t, master: master, slave: slave, more: make(chan struct{}, 1), done: make(chan struct{})}
 	go s.read()
 	t.Cleanup(func() {
 		slave.Close()
-		<-s.done // the terminal hangs up when its last user is gone
+		select {
+		case <-s.done: // the terminal hangs up when its last user is gone
+		case <-time.After(limit): // one that is stopped never goes
+		}
 		master.Close()
 	})
 	return s
@@ -129,7 +139,7 @@ func (s *screen) shell() *exec.Cmd {
 	c := exec.Command(bash, "--noprofile", "--norc", "--noediting", "-i")
 	c.Env = append(os.Environ(), "PS1=$ ", "TERM=dumb", "T="+self(s.t))
 	s.start(c)
-	s.write("stty -echo; tacit() { TACIT_TEST_ROLE=run \"$T\" \"$@\"; }; echo up\n")
+	s.write("stty -echo; tacit() { TACIT_TEST_ROLE=run \"$T\" \"$@\"; }; echo u''p\n")
 	s.expect("up\r\n")
 	return c
 }

@@ -61,8 +61,9 @@ type Result struct {
 
 // Run starts a command and waits for its end.
 //
-// Signals sent to this process are passed on to the child for that time,
-// unless this process was started with them ignored. If this process alone is
+// Signals sent to this process are passed on to the child for that time, but
+// not hangups and interrupts that this process was started with ignored (of
+// other signals a Go program cannot know that). If this process alone is
 // in the foreground of a terminal, the child is put there in its place, so
 // that the keys for interrupting and suspending reach only the child; a
 // suspended child suspends this process.

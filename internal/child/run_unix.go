@@ -36,7 +36,9 @@ func run(ctx context.Context, cfg Config, path string, s *streams) (Result, erro
 	}
 	j.restore(status.Signaled())
 	r := resultOf(status)
-	r.Replaced, err = s.finish(ctx, cfg.Grace)
+	ctx, stop := j.untilAsked(ctx)
+	defer stop()
+	r.Replaced, err = s.finish(ctx, min(cfg.Grace, lastGrace))
 	return r, err
 }
 
@@ -159,6 +161,30 @@ func (j *job) listen() (stop func()) {
 		signal.Stop(j.signals)
 		signal.Stop(broken)
 	}
+}
+
+// lastGrace is how long the output of an ended child may still take after this
+// process was asked to end. What lies in a pipe takes milliseconds, unless
+// nobody reads it.
+const lastGrace = time.Second
+
+// untilAsked is ctx until somebody wants this process to end: no child is there
+// any more to pass that on to.
+func (j *job) untilAsked(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-j.signals:
+				if s == unix.SIGHUP || s == unix.SIGTERM || s == unix.SIGINT || s == unix.SIGQUIT {
+					cancel()
+				}
+			}
+		}
+	}()
+	return ctx, cancel
 }
 
 // pass passes a signal on to the child, unless the terminal has done so.

@@ -36,6 +36,14 @@ func (r Result) Status(err error) Status {
 	return s
 }
 
+// ClearStatus removes the status of an earlier command, so that nobody takes it
+// for that of one that was killed. What is no regular file stays.
+func ClearStatus(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		_ = os.Remove(path) // WriteStatus will tell
+	}
+}
+
 // WriteStatus writes s to the file path, mode 0600: at once, so that a reader
 // finds the old file or the new one; a file that is no regular one, like a
 // pipe, is written to. An error is [secret.Unavailable].

@@ -120,11 +120,18 @@ func (j *job) restore(killed bool) {
 		return
 	}
 	group, err := foreground(j.tty)
-	if err != nil || group == unix.Getpgrp() {
+	if err != nil {
 		return
 	}
-	// The child's group, or one that it made and that has no members any more.
-	if group != j.process.Pid && unix.Kill(-group, 0) != unix.ESRCH {
+	switch {
+	case group == unix.Getpgrp():
+		// The child put this process back there; its settings may be left.
+		if !killed {
+			return
+		}
+	case group != j.process.Pid && unix.Kill(-group, 0) != unix.ESRCH:
+		// Neither the child's nor one that it made and that has no members any
+		// more: the terminal is somebody else's by now.
 		return
 	}
 	state := j.initial

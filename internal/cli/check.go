@@ -87,7 +87,7 @@ func checked(d config.Declaration, all []config.Declaration, found map[secret.Re
 		case err == nil:
 		case !errors.Is(err, secret.NotFound):
 			return nil, nil, err
-		case d.Default != nil:
+		case d.Default != nil || !config.Needs(d, all, r):
 			row.State = "default"
 		case !d.Required:
 			row.State = "optional"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tacit-secrets/tacit/internal/child"
 	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/internal/identity"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -44,6 +45,7 @@ given what you may get.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runChild(cmd.Context(), args, f) },
 	}
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return a.outcome(child.Result{}, usage(err)) })
 	fs := c.Flags()
 	fs.SetInterspersed(false)
 	fs.StringSliceVar(&f.only, "only", nil, "give only these `variables`")
@@ -57,7 +59,19 @@ given what you may get.`,
 // runChild runs the command, and writes what came of it where TACIT_RUN_STATUS
 // says.
 func (a *app) runChild(ctx context.Context, argv []string, f runFlags) error {
+	if path := a.sys.Var(config.VarStatus); path != "" {
+		child.ClearStatus(path)
+	}
 	r, err := a.runDeclared(ctx, argv, f)
+	if len(argv) > 0 && !r.Started && err != nil && ctx.Err() != nil {
+		// Whatever gave up first, this is why.
+		err = secret.Errorf(secret.Unavailable, "", "interrupted before %s was started", argv[0])
+	}
+	return a.outcome(r, err)
+}
+
+// outcome reports how it went, to the status file and as an exit code.
+func (a *app) outcome(r child.Result, err error) error {
 	if path := a.sys.Var(config.VarStatus); path != "" {
 		status := r.Status(err)
 		if !r.Started && err != nil {
@@ -101,18 +115,22 @@ func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child
 	if f.noRedact && caller.Principal.IsAgent() {
 		return child.Result{}, secret.Errorf(secret.Denied, "", "%s may not run without redaction", caller.Principal)
 	}
-	all, err := runDeclarations(o, f)
+	wanted, all, err := runDeclarations(o, f)
 	if err != nil {
 		return child.Result{}, err
 	}
-	got, missing, err := config.Resolve(ctx, o.Broker, caller, all)
+	got, missing, err := config.Resolve(ctx, o.Broker, caller, wanted, all)
 	if err != nil {
 		return child.Result{}, err
 	}
 	if len(missing) > 0 {
 		return child.Result{}, missingError(missing, "; "+argv[0]+" was not started")
 	}
-	return a.start(ctx, argv, childPlan{got: got, clean: f.clean, redact: !f.noRedact})
+	p := childPlan{got: got, clean: f.clean, redact: !f.noRedact, agent: caller.Principal.IsAgent()}
+	if caller.Principal != o.Caller.Principal {
+		p.mark = identity.FormatSession(caller)
+	}
+	return a.start(ctx, argv, p)
 }
 
 // childCaller says as whom the secrets of a child are decided: --as, a known
@@ -139,36 +157,45 @@ func (a *app) childCaller(o *config.Opened, argv []string, f runFlags) (secret.C
 	return c, nil
 }
 
-// runDeclarations selects what the child is given.
-func runDeclarations(o *config.Opened, f runFlags) ([]config.Declaration, error) {
-	all, err := o.Declarations()
-	if err != nil {
-		return nil, err
+// runDeclarations selects what the child is given, and returns it with all that
+// it may be composed of.
+func runDeclarations(o *config.Opened, f runFlags) (wanted, all []config.Declaration, err error) {
+	if all, err = o.Declarations(); err != nil {
+		return nil, nil, err
 	}
-	if f.only != nil {
-		for _, v := range f.only {
-			if !slices.ContainsFunc(all, func(d config.Declaration) bool { return d.Var == v }) {
-				return nil, secret.Errorf(secret.NotFound, "", "no secret is declared as %s\n  tacit check lists them", v)
-			}
-		}
-	}
-	selected := slices.Clone(all)
-	if f.only != nil {
-		selected = slices.DeleteFunc(selected, func(d config.Declaration) bool { return !slices.Contains(f.only, d.Var) })
+	if wanted, err = onlyThese(all, f.only); err != nil {
+		return nil, nil, err
 	}
 	for _, e := range f.env {
 		d, err := undeclared(o, e)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		selected = append(slices.DeleteFunc(selected, func(s config.Declaration) bool { return s.Var == d.Var }), d)
+		wanted = append(slices.DeleteFunc(wanted, func(s config.Declaration) bool { return s.Var == d.Var }), d)
 	}
-	for _, d := range selected {
-		if d.Use != nil {
-			return nil, secret.Errorf(secret.Unsupported, "", "%s has a use section: the proxy that puts it into requests is not built yet\n  leave it out with --only, or remove secrets.%s.use", d.Var, d.Var)
+	for _, d := range wanted {
+		switch v := config.UseIn(d, all); v {
+		case "":
+		case d.Var:
+			return nil, nil, secret.Errorf(secret.Unsupported, "", "%s has a use section: the proxy that puts it into requests is not built yet\n  leave it out with --only, or remove secrets.%s.use", v, v)
+		default:
+			return nil, nil, secret.Errorf(secret.Unsupported, "", "%s is composed of %s, which has a use section: the child would see it\n  leave it out with --only, or remove secrets.%s.use", d.Var, v, v)
 		}
 	}
-	return selected, nil
+	return wanted, all, nil
+}
+
+// onlyThese returns the declarations of the variables named; nil names all.
+func onlyThese(all []config.Declaration, names []string) ([]config.Declaration, error) {
+	if names == nil {
+		return slices.Clone(all), nil
+	}
+	for _, v := range names {
+		if !slices.ContainsFunc(all, func(d config.Declaration) bool { return d.Var == v }) {
+			return nil, secret.Errorf(secret.NotFound, "", "no secret is declared as %s\n  tacit check lists them", v)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(d config.Declaration) bool { return !slices.Contains(names, d.Var) }), nil
 }
 
 // undeclared reads --env VAR=reference.

@@ -11,13 +11,14 @@ import (
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tacit-secrets/tacit/internal/child"
 	"github.com/tacit-secrets/tacit/internal/seal"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// identity makes an age identity file and sets a variable to its recipient:
-// identity FILE VARIABLE [pq]
-func identity(ts *testscript.TestScript, neg bool, args []string) {
+// ageIdentity makes an age identity file and sets a variable to its recipient:
+// ageIdentity FILE VARIABLE [pq]
+func ageIdentity(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: identity FILE VARIABLE [pq]")
 	}
@@ -56,7 +57,15 @@ func silentBus(ts *testscript.TestScript, neg bool, args []string) {
 
 // condition tells scripts what this machine can do.
 func condition(name string) (bool, error) {
-	if name != "kernel-keyring" {
+	switch name {
+	case "memory": // there is a folder for secrets as files
+		f, err := child.NewFiles(child.MemoryRoots(""))
+		if err != nil {
+			return false, nil //nolint:nilerr // that is what is asked
+		}
+		return true, f.Close()
+	case "kernel-keyring":
+	default:
 		return false, errors.New("no such condition")
 	}
 	h, k := seal.SystemHolder(nil), &seal.Key{}

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":      code,
 			"flip":      flip,
-			"identity":  identity,
+			"identity":  ageIdentity,
 			"listen":    listen,
 			"number":    number,
 			"silentbus": silentBus,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tacit-secrets/tacit/internal/child"
 	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/internal/identity"
 	"github.com/tacit-secrets/tacit/internal/match"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -17,21 +18,25 @@ import (
 // childPlan is what a child is given.
 type childPlan struct {
 	got    []config.Resolved
-	clean  bool // nothing else of the environment
-	redact bool // search the output
+	clean  bool   // nothing else of the environment
+	redact bool   // search the output
+	agent  bool   // it was given as an agent
+	mark   string // of the agent's session that begins here; empty: none does
 }
 
 // start runs the child with its secrets and tells what was replaced in its
 // output.
 func (a *app) start(ctx context.Context, argv []string, p childPlan) (r child.Result, err error) {
-	vars, files, err := a.give(p.got)
+	roots := child.MemoryRoots(a.sys.RuntimeDir)
+	child.Sweep(roots)
+	vars, files, err := give(roots, p.got)
 	if err != nil {
 		return r, err
 	}
 	if files != nil {
 		defer func() { err = errors.Join(err, files.Close()) }()
 	}
-	environ, err := child.Build(a.sys.Environ, vars, p.clean)
+	environ, err := child.Build(marked(a.sys.Environ, p.mark), vars, p.clean)
 	if err != nil {
 		return r, err
 	}
@@ -45,19 +50,32 @@ func (a *app) start(ctx context.Context, argv []string, p childPlan) (r child.Re
 	if err := a.closeOpened(); err != nil {
 		return r, err
 	}
-	// The child gets the signals; it decides when it is over.
+	if ctx.Err() != nil {
+		return r, secret.Errorf(secret.Unavailable, "", "interrupted before %s was started", argv[0])
+	}
+	// From here on the child gets the signals; it decides when it is over.
 	r, err = child.Run(context.WithoutCancel(ctx), cfg)
-	a.replaced(r.Replaced)
+	a.replaced(r.Replaced, p.agent)
 	return r, err
 }
 
+// marked puts the mark of an agent's session into an environment: what runs in
+// the child and asks tacit is that agent.
+func marked(environ []string, mark string) []string {
+	if mark == "" {
+		return environ
+	}
+	const v = identity.VarSession + "="
+	return append(slices.DeleteFunc(slices.Clone(environ), func(e string) bool { return strings.HasPrefix(e, v) }), v+mark)
+}
+
 // give makes the variables of a child, and the files that some of them name.
-func (a *app) give(got []config.Resolved) (vars []child.Var, files *child.Files, err error) {
+func give(roots []string, got []config.Resolved) (vars []child.Var, files *child.Files, err error) {
 	for _, g := range got {
 		v := g.Value
 		if g.File {
 			if files == nil {
-				if files, err = child.NewFiles(child.MemoryRoots(a.sys.RuntimeDir)); err != nil {
+				if files, err = child.NewFiles(roots); err != nil {
 					return nil, nil, err
 				}
 			}
@@ -76,29 +94,35 @@ func (a *app) give(got []config.Resolved) (vars []child.Var, files *child.Files,
 // for are told once.
 func (a *app) matcher(got []config.Resolved) (*match.Matcher, error) {
 	var patterns []match.Pattern
+	var short []string
+	add := func(label, what string, v secret.Value) {
+		if v.Len() < match.MinLength {
+			short = append(short, what)
+			return
+		}
+		patterns = append(patterns, match.Pattern{Label: label, Value: v})
+	}
 	for _, g := range got {
 		if g.Defaulted {
 			continue // it stands in tacit.toml
 		}
-		patterns = append(patterns, match.Pattern{Label: g.Var, Value: g.Value})
+		add(g.Var, g.Var, g.Value)
 		for _, part := range g.Parts {
-			if part.Len() >= match.MinLength {
-				patterns = append(patterns, match.Pattern{Label: g.Var, Value: part})
-			}
+			add(g.Var, "a part of "+g.Var, part)
 		}
 	}
 	m, err := match.New(patterns)
 	if err != nil {
 		return nil, err
 	}
-	if short := m.Short(); len(short) > 0 && (!terminal(a.Out) || !terminal(a.Err)) {
+	if short = slices.Compact(short); len(short) > 0 && (!terminal(a.Out) || !terminal(a.Err)) {
 		a.warn("%s %s shorter than %d bytes and not looked for in the output", strings.Join(short, ", "), plural(len(short), "is", "are"), match.MinLength)
 	}
 	return m, nil
 }
 
 // replaced tells what was replaced in the output.
-func (a *app) replaced(counts map[string]int) {
+func (a *app) replaced(counts map[string]int, agent bool) {
 	if len(counts) == 0 {
 		return
 	}
@@ -110,7 +134,11 @@ func (a *app) replaced(counts map[string]int) {
 		}
 		parts = append(parts, label+" "+times)
 	}
-	a.warn("replaced %s in the output; --no-redact shows it", strings.Join(parts, ", "))
+	hint := "; --no-redact shows it"
+	if agent {
+		hint = "" // it would be refused
+	}
+	a.warn("replaced %s in the output%s", strings.Join(parts, ", "), hint)
 }
 
 // closeOpened closes the project before the command ends.

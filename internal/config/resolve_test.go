@@ -57,7 +57,7 @@ G = {ref = "g"}
 H = {compose = "${:G}${h#x}"}
 `)
 	g := &getter{values: map[string]string{"dev:a": "1"}}
-	got, missing, err := Resolve(t.Context(), g, secret.Caller{}, all)
+	got, missing, err := Resolve(t.Context(), g, secret.Caller{}, all, all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +95,51 @@ func TestResolveDoublingComposeIsBounded(t *testing.T) {
 		}
 		b.WriteString("A" + strings.Repeat("x", i+1) + " = {compose = \"${:" + prev + "}${:" + prev + "}\"}\n")
 	}
-	_, _, err := Resolve(t.Context(), &getter{values: map[string]string{"dev:a": "12345678"}}, secret.Caller{}, declarations(t, b.String()))
+	all := declarations(t, b.String())
+	_, _, err := Resolve(t.Context(), &getter{values: map[string]string{"dev:a": "12345678"}}, secret.Caller{}, all, all)
 	if secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Only some are wanted, and what they are composed of is not among them.
+func TestResolveOfSome(t *testing.T) {
+	all := declarations(t, `
+[secrets]
+A = {ref = "a"}
+B = {ref = "none", default = "from the file"}
+C = {compose = "${:A} ${:B} ${c}"}
+D = {ref = "d"}
+`)
+	g := &getter{values: map[string]string{"dev:a": "1", "dev:c": "3"}}
+	got, missing, err := Resolve(t.Context(), g, secret.Caller{}, all[2:3], all)
+	if err != nil || len(missing) > 0 || len(got) != 1 || string(got[0].Value.Reveal()) != "1 from the file 3" {
+		t.Fatalf("%d resolved, missing %v, %v", len(got), missing, err)
+	}
+	if len(got[0].Parts) != 2 || g.asked != 3 {
+		t.Errorf("%d parts; %d references were asked for", len(got[0].Parts), g.asked)
+	}
+	for name, want := range map[string]bool{"a": true, "none": false, "c": true, "d": false} {
+		if Needs(all[2], all, secret.Ref{Env: "dev", Name: secret.Name(name)}) != want {
+			t.Errorf("needs %s: want %t", name, want)
+		}
+	}
+}
+
+// What the proxy is to put into requests is not to be seen through another
+// variable.
+func TestUseIn(t *testing.T) {
+	all := declarations(t, `
+[secrets]
+A = {ref = "a"}
+B = {ref = "b", use = {host = "example.com", header = "x-api-key"}}
+C = {compose = "${:A}"}
+D = {compose = "${:C} ${:B}"}
+E = {compose = "${:D}"}
+`)
+	for i, want := range []string{"", "B", "", "B", "B"} {
+		if got := UseIn(all[i], all); got != want {
+			t.Errorf("%s: got %q, want %q", all[i].Var, got, want)
+		}
 	}
 }

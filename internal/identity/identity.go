@@ -78,7 +78,11 @@ func Local(in Inputs) secret.Caller {
 // fromEnv returns the agent that the environment marks, if it does.
 func fromEnv(env func(string) string) (secret.Caller, bool) {
 	if text := env(VarSession); text != "" {
-		return ParseSession(text), true
+		c := ParseSession(text)
+		if id := env(VarClaudeSession); c.Principal == claudeCode && c.Session == "" && isID(id) {
+			c.Session = id
+		}
+		return c, true
 	}
 	if env(VarClaude) == "" && env(VarClaudeChild) == "" {
 		return secret.Caller{}, false
