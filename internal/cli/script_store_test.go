@@ -17,7 +17,7 @@ import (
 )
 
 // ageIdentity makes an age identity file and sets a variable to its recipient:
-// ageIdentity FILE VARIABLE [pq]
+// identity FILE VARIABLE [pq]
 func ageIdentity(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: identity FILE VARIABLE [pq]")
