@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -264,6 +265,12 @@ func TestAbuseAudit(t *testing.T) {
 			add(t, l, "b")
 			if r := sound(t, cfg, VerifyOptions{FirstKey: key}); len(r.Recovered) != 1 || names(t, cfg.Dir) != "a b" {
 				t.Errorf("%+v %s", r, names(t, cfg.Dir))
+			}
+			want := fmt.Sprintf("%d bytes behind the last checkpoint were never acknowledged: sha256 %x", len(torn), sha256.Sum256([]byte(torn)))
+			for r, err := range Read(t.Context(), cfg.Dir, Filter{Verb: Recover}) {
+				if err != nil || r.Reason != want || r.How != BySelf {
+					t.Errorf("%+v %v, want %s", r, err, want)
+				}
 			}
 		}
 	})

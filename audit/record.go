@@ -29,6 +29,9 @@ const (
 	Adopt   secret.Verb = "adopt"   // the log was missing, and begins anew
 )
 
+// BySelf is how the principal of tacit's own records, app:tacit, is known.
+const BySelf secret.How = "self"
+
 // A Record says who did what to which version, and the outcome. It holds no
 // value, and no hash of one.
 type Record struct {

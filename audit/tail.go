@@ -26,7 +26,7 @@ func (t *tail) record() Record {
 	if t.Why != "" {
 		what = t.Why + ": " + what
 	}
-	return Record{Principal: "app:tacit", Verb: Recover, Outcome: OK, Reason: what}
+	return Record{Principal: "app:tacit", How: BySelf, Verb: Recover, Outcome: OK, Reason: what}
 }
 
 // findTail sees what stands behind the last checkpoint. It changes nothing:
