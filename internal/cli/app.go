@@ -183,7 +183,7 @@ func width(f *os.File) int {
 func readAll(r io.Reader, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		return nil, secret.Errorf(secret.Unavailable, "", "the input cannot be read: %s", err)
+		return nil, secret.Errorf(secret.Unavailable, "", "the input cannot be read: %s", reason(err))
 	}
 	if int64(len(b)) > limit {
 		return nil, secret.Errorf(secret.Invalid, "", "the input is larger than %d bytes", limit)

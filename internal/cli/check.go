@@ -121,7 +121,7 @@ func (a *app) askMissing(ctx context.Context, o *config.Opened, missing []config
 		if len(b) == 0 {
 			continue
 		}
-		v, err := a.write(ctx, putRequest{o, m.Ref, textOrBinary(b), nil, -1})
+		v, err := a.write(ctx, putRequest{o, m.Ref, textOrBinary(b), -1})
 		if err != nil {
 			return err
 		}

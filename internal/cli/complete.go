@@ -28,6 +28,7 @@ for it.`,
 			var err error
 			switch args[0] {
 			case "bash":
+				b.WriteString(bashAlone)
 				err = c.Root().GenBashCompletionV2(&b, true)
 			case "zsh":
 				err = c.Root().GenZshCompletion(&b)
@@ -46,6 +47,30 @@ for it.`,
 	}
 }
 
+// bashAlone stands in for the two functions of the package bash-completion that
+// the script needs, where that is not installed.
+const bashAlone = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    _get_comp_words_by_ref() {
+        local line="${COMP_LINE:0:COMP_POINT}"
+        read -ra words <<<"$line"
+        [[ $line == *[[:space:]] ]] && words+=("")
+        cword=$((${#words[@]} - 1))
+        cur=${words[cword]}
+        prev=${words[cword - 1]}
+    }
+fi
+if ! declare -F __ltrim_colon_completions >/dev/null; then
+    __ltrim_colon_completions() {
+        [[ $1 == *:* && $COMP_WORDBREAKS == *:* ]] || return 0
+        local i before=${1%"${1##*:}"}
+        for i in "${!COMPREPLY[@]}"; do
+            COMPREPLY[i]=${COMPREPLY[i]#"$before"}
+        done
+    }
+fi
+
+`
+
 // completeFlags says what stands behind the flags that several commands know.
 func (a *app) completeFlags(c *cobra.Command) {
 	fixed := map[string][]string{"generate": generators(), "stage": {string(secret.Current), string(secret.Previous)}}
@@ -61,6 +86,9 @@ func (a *app) completeFlags(c *cobra.Command) {
 	}
 	if c.PersistentFlags().Lookup("dir") != nil {
 		_ = c.MarkPersistentFlagDirname("dir")
+		_ = c.RegisterFlagCompletionFunc("environment", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return config.DeclaredEnvs(a.sys, a.flags.dir), cobra.ShellCompDirectiveNoFileComp
+		})
 	}
 	for _, sub := range c.Commands() {
 		a.completeFlags(sub)
@@ -75,7 +103,7 @@ func (a *app) completeNames(_ *cobra.Command, args []string, toComplete string) 
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var out []string
-	for _, n := range config.DeclaredNames(a.sys, a.flags.dir) {
+	for _, n := range config.DeclaredNames(a.sys, a.flags.dir, a.flags.env) {
 		if strings.HasPrefix(n, toComplete) {
 			out = append(out, n)
 		}

@@ -33,7 +33,7 @@ func (a *app) warn(format string, args ...any) {
 
 // hint prints an indented line under what was said.
 func (a *app) hint(format string, args ...any) {
-	_, _ = fmt.Fprintln(a.Err, "  "+audit.Printable(fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintln(a.Err, strings.TrimRight("  "+audit.Printable(fmt.Sprintf(format, args...)), " "))
 }
 
 // object prints one line of JSON to stdout. Within texts, what a terminal would

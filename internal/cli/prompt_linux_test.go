@@ -180,3 +180,99 @@ func TestAgentsTerminalIsNobodys(t *testing.T) {
 	d.ended(d.at("put", "a"), exitInvalid, "  give it on stdin:  tacit put dev:a < FILE")
 	d.ended(d.at("destroy", "a"), exitInvalid, "  --yes answers it")
 }
+
+// TestGetOnTerminal: a terminal gets a newline after a value, and nothing that
+// it would take as a command.
+func TestGetOnTerminal(t *testing.T) {
+	d := newDesk(t)
+	for name, value := range map[string]string{"text": canaryKey, "lines": "a\nb\n", "binary": "\x00\xff", "escape": "\x1b[31mred\x1b]0;title\a"} {
+		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.must("put", name, "--file", name)
+		if got := d.must("get", name); got != value {
+			t.Errorf("piped, %s is %q", name, got)
+		}
+	}
+	for name, want := range map[string]string{"text": canaryKey + "\n", "lines": "a\nb\n"} {
+		p := d.at("get", name)
+		d.ended(p, exitOK, strings.TrimSuffix(want, "\n"))
+		if p.seen() != want {
+			t.Errorf("%s: %q", name, p.seen())
+		}
+	}
+	for _, name := range []string{"binary", "escape"} {
+		p := d.at("get", name)
+		d.ended(p, exitInvalid, "tacit: dev:"+name+" is no text, and this is a terminal\n  tacit get dev:"+name+" > FILE")
+		if strings.Contains(p.seen(), "red") || strings.Contains(p.seen(), "\x1b") {
+			t.Errorf("%s was shown: %q", name, p.seen())
+		}
+	}
+}
+
+// TestHelpFitsTheTerminal: at 40 columns the help has lines of 40.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	d := &desk{t: t}
+	d.dir, d.env = newHome(t)
+	p := startPTY(t, 40, d.command("store", "--help"))
+	p.exit(t)
+	for line := range strings.SplitSeq(p.seen(), "\n") {
+		if columns(line) > 40 {
+			t.Errorf("%d columns: %q", columns(line), line)
+		}
+	}
+}
+
+// TestCompletionInBash presses the tab key in a real shell, without any
+// package that helps it.
+func TestCompletionInBash(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("SKIPPED: there is no bash here")
+	}
+	d := newDesk(t)
+	d.must("put", "claude/api#key", "--generate", "hex", "--declare", "KEY")
+	for keys, want := range map[string]string{
+		"tacit und":                "tacit undelete ",
+		"tacit get cla":            "tacit get claude/api ",
+		"tacit get dev:cla":        "tacit get dev:cla", // dev is meant anyway
+		"tacit -e other get dev:c": "tacit -e other get dev:claude/api ",
+		"tacit put x --gen":        "tacit put x --generate ",
+		"tacit put x --generate p": "tacit put x --generate password ",
+		"tacit -e d":               "tacit -e dev ",
+		"tacit env l":              "tacit env list ",
+		"tacit completion f":       "tacit completion fish ",
+		"tacit help roll":          "tacit help rollback ",
+	} {
+		t.Run(keys, func(t *testing.T) {
+			c := d.command()
+			path, err := exec.LookPath("bash")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Path, c.Args = path, []string{"bash", "--norc", "--noprofile", "-i"}
+			c.Env = append(c.Env, "PS1=> ", "HISTFILE=")
+			p := startPTY(t, 200, c)
+			p.expect(t, "> ")
+			p.press(t, "bind 'set enable-bracketed-paste off'; source <(tacit completion bash); echo lo''aded\n")
+			p.expect(t, "\nloaded")
+			p.press(t, keys+"\t")
+			p.expect(t, "> "+strings.TrimRight(want, " "))
+			p.press(t, "\x01printf '<%s>' '\x05'\n") // begin and end of the line
+			p.expect(t, "<"+want+">")
+			p.press(t, "exit\n")
+		})
+	}
+}
+
+// TestCompletionScripts: each shell gets its own script, with tacit in it.
+func TestCompletionScripts(t *testing.T) {
+	d := &desk{t: t}
+	d.dir, d.env = newHome(t)
+	for shell, mark := range map[string]string{
+		"bash": "complete -o default -F __start_tacit tacit", "zsh": "#compdef tacit", "fish": "complete -c tacit", "powershell": "Register-ArgumentCompleter",
+	} {
+		if out := d.must("completion", shell); !strings.Contains(out, mark) {
+			t.Errorf("%s: no %q in %d bytes", shell, mark, len(out))
+		}
+	}
+}

@@ -3,8 +3,10 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -88,6 +90,10 @@ func onlyReference(c *cobra.Command, args []string) error {
 }
 
 func (a *app) put(ctx context.Context, arg string, f putFlags) error {
+	change, err := annotation(f)
+	if err != nil {
+		return err
+	}
 	o, r, err := a.putTarget(ctx, arg, f)
 	if err != nil {
 		return err
@@ -99,13 +105,19 @@ func (a *app) put(ctx context.Context, arg string, f putFlags) error {
 	if err != nil {
 		return err
 	}
-	opts, err := a.annotations(ctx, o, r, f)
-	if err != nil {
-		return err
-	}
-	v, err := a.write(ctx, putRequest{o, r, value, opts, f.ifVersion})
-	if err != nil {
+	v, err := a.write(ctx, putRequest{o, r, value, f.ifVersion})
+	switch {
+	case f.ifVersion > 0 && secret.KindOf(err) == secret.Conflict && secret.StateOf(err) == 0:
+		return secret.Errorf(secret.Conflict, "", "%s: version %d is not the current one\n  which is:  tacit history %s", plain(r), f.ifVersion, plain(r))
+	case err != nil:
 		return a.explain(ctx, o, r, err)
+	}
+	// Laid over the tags there are by the store itself: to read them first would
+	// need another right, and lose what others add meanwhile.
+	if change != nil {
+		if _, err := o.Broker.Annotate(ctx, o.Caller, secret.Ref{Env: r.Env, Name: r.Name}, *change); err != nil {
+			return errors.Join(err, secret.Errorf(secret.KindOf(err), "", "  the value was put, as version %d", v.Number))
+		}
 	}
 	if a.flags.json {
 		err = a.object(changeJSON{Env: r.Env, Name: string(r.Name), Version: v.Number, ID: string(v.ID)})
@@ -141,7 +153,21 @@ func (a *app) putTarget(ctx context.Context, arg string, f putFlags) (*config.Op
 			return nil, r, err
 		}
 	}
+	if len(f.tags) > 0 || f.description != "" {
+		if err := a.canAnnotate(ctx, o, r); err != nil {
+			return nil, r, err
+		}
+	}
 	return o, r, a.askProtected(ctx, o, r)
+}
+
+// canAnnotate refuses tags for a store that keeps none before a value is put.
+func (a *app) canAnnotate(ctx context.Context, o *config.Opened, r secret.Ref) error {
+	can, err := o.Broker.Capabilities(ctx, r.Env)
+	if err == nil && !slices.Contains(can, "annotations") {
+		err = secret.Errorf(secret.Unsupported, "", "the store of %s keeps no tags and descriptions; nothing was changed", r.Env)
+	}
+	return err
 }
 
 func (a *app) wouldPut(r secret.Ref, f putFlags) error {
@@ -184,12 +210,13 @@ func (a *app) input(ctx context.Context, r secret.Ref, f putFlags) (secret.Value
 	return a.shaped(b, f), nil
 }
 
-// shaped drops or mentions a last newline: the most common mistake there is.
+// shaped drops or mentions a last newline: the most common mistake there is. A
+// file of several lines is meant to have one.
 func (a *app) shaped(b []byte, f putFlags) secret.Value {
 	if f.trim {
 		b = bytes.TrimSuffix(b, []byte("\n"))
 		b = bytes.TrimSuffix(b, []byte("\r"))
-	} else if bytes.HasSuffix(b, []byte("\n")) && bytes.Count(b, []byte("\n")) == 1 {
+	} else if bytes.HasSuffix(b, []byte("\n")) && (f.file == "" || bytes.Count(b, []byte("\n")) == 1) {
 		a.warn("the value ends with a newline, which was kept\n  --trim drops it")
 	}
 	return textOrBinary(b)
@@ -201,40 +228,36 @@ func readFile(path string) ([]byte, error) {
 		return nil, secret.Errorf(secret.Invalid, "", "%s: cannot be read: %s", path, reason(err))
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, secret.Errorf(secret.Invalid, "", "%s: is a folder", path)
+	}
 	return readAll(f, maxInput)
 }
 
-// annotations makes the options of a put. Tags are laid over those there are.
-func (a *app) annotations(ctx context.Context, o *config.Opened, r secret.Ref, f putFlags) (*secret.PutOptions, error) {
+// annotation makes the change of tags and description that the flags ask for;
+// nil if they ask for none.
+func annotation(f putFlags) (*secret.Change, error) {
 	if len(f.tags) == 0 && f.description == "" {
-		return nil, nil //nolint:nilnil // no options is what nil means
+		return nil, nil //nolint:nilnil // no change is what nil means
 	}
-	m, err := o.Broker.Describe(ctx, o.Caller, r)
-	if err != nil && secret.KindOf(err) != secret.NotFound {
-		return nil, err
-	}
-	out := secret.Annotations{Description: m.Description, Tags: map[string]string{}}
-	for k, v := range m.Tags {
-		out.Tags[k] = v
-	}
+	c := secret.Change{Tags: secret.TagChange{Set: map[string]string{}}}
 	for _, t := range f.tags {
 		k, v, ok := strings.Cut(t, "=")
 		if !ok || k == "" {
 			return nil, secret.Errorf(secret.Invalid, "", "%q is no tag: write key=value", t)
 		}
-		out.Tags[k] = v
+		c.Tags.Set[k] = v
 	}
 	if f.description != "" {
-		out.Description = f.description
+		c.Description = &f.description
 	}
-	return &secret.PutOptions{Annotations: &out}, nil
+	return &c, nil
 }
 
 type putRequest struct {
 	o         *config.Opened
 	ref       secret.Ref
 	value     secret.Value
-	opts      *secret.PutOptions
 	ifVersion int64
 }
 
@@ -243,13 +266,13 @@ func (a *app) write(ctx context.Context, p putRequest) (secret.Version, error) {
 	if p.ifVersion >= 0 {
 		p.ref.At = secret.At{Number: uint64(p.ifVersion)}
 		if p.ref.Field == "" {
-			return b.Swap(ctx, c, p.ref, p.value, p.opts)
+			return b.Swap(ctx, c, p.ref, p.value, nil)
 		}
 	}
 	if p.ref.Field != "" {
-		return b.Merge(ctx, c, p.ref, p.value, p.opts)
+		return b.Merge(ctx, c, p.ref, p.value, nil)
 	}
-	return b.Put(ctx, c, p.ref, p.value, p.opts)
+	return b.Put(ctx, c, p.ref, p.value, nil)
 }
 
 // declare writes a variable into tacit.toml.

@@ -371,8 +371,43 @@ func (s System) sessionsDir() string {
 func KnownAgent(argv0 string) (name string, ok bool) { return identity.KnownAgent(argv0) }
 
 // DeclaredNames returns the names that the tacit.toml at or above a folder
-// declares: what completion offers. No store is opened.
-func DeclaredNames(s System, dir string) []string {
+// declares for any environment, written as env means them: what completion
+// offers. No store is opened.
+func DeclaredNames(s System, dir, env string) []string {
+	p := declared(s, dir)
+	if p == nil {
+		return nil
+	}
+	var out []string
+	for _, name := range p.EnvNames() {
+		all, err := p.Declarations(name)
+		if err != nil {
+			return nil
+		}
+		for _, r := range Refs(all) {
+			if r.Env == cmp.Or(env, p.DefaultEnv) {
+				r.Env = ""
+			}
+			r.Field, r.At = "", secret.At{}
+			out = append(out, r.String())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// DeclaredEnvs returns the environments that it declares.
+func DeclaredEnvs(s System, dir string) []string {
+	p := declared(s, dir)
+	if p == nil {
+		return nil
+	}
+	return p.EnvNames()
+}
+
+// declared reads the tacit.toml at or above a folder; nil if there is none, or
+// none that can be read.
+func declared(s System, dir string) *Project {
 	root, ok, err := findRoot(cmp.Or(dir, s.Dir), s.Home)
 	if err != nil || !ok {
 		return nil
@@ -389,18 +424,5 @@ func DeclaredNames(s System, dir string) []string {
 	if err != nil {
 		return nil
 	}
-	all, err := p.Declarations("")
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, r := range Refs(all) {
-		if r.Env == p.DefaultEnv {
-			r.Env = ""
-		}
-		r.Field, r.At = "", secret.At{}
-		out = append(out, r.String())
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return p
 }
