@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,9 +35,9 @@ type demoStep struct {
 	says    string
 	shown   string   // as one would type it
 	argv    []string // what is run
-	stdin   string
-	agent   bool // run as an agent's command
-	code    int  // the exit code expected
+	stdin   string   // the file it reads
+	agent   bool     // run as an agent's command
+	code    int      // the exit code expected
 	prepare func(dir string) error
 }
 
@@ -46,8 +45,8 @@ func demoSteps() []demoStep {
 	return []demoStep{
 		{says: "a store of its own, encrypted, with an audit log", shown: "tacit init", argv: []string{"init", "--key-file"}},
 		{
-			says: "a secret goes in from stdin, never as an argument", shown: "tacit put claude/api#claude_api_key --declare ANTHROPIC_API_KEY",
-			argv: []string{"put", "claude/api#claude_api_key", "--declare", "ANTHROPIC_API_KEY"}, stdin: demoValue,
+			says: "a secret goes in from stdin, never as an argument", shown: "tacit put claude/api#claude_api_key --declare ANTHROPIC_API_KEY < key",
+			argv: []string{"put", "claude/api#claude_api_key", "--declare", "ANTHROPIC_API_KEY"}, stdin: "key", prepare: writeKey,
 		},
 		{
 			says: "a process uses it; what it prints of it is replaced", shown: `tacit run -- sh -c 'echo "key: $ANTHROPIC_API_KEY"'`,
@@ -84,42 +83,66 @@ func (a *app) demo(ctx context.Context) (err error) {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 	}
-	_, err = fmt.Fprintln(a.Out, "\nnext: in a project of your own,  tacit init")
-	return written(err)
+	if a.flags.json {
+		return nil
+	}
+	return a.print("\nnext: in a project of your own,  tacit init\n")
 }
 
-// demoStep shows a step, runs it and compares its exit code.
+// demoJSON is what demo prints of each step with --json.
+type demoJSON struct {
+	Says    string `json:"says"`
+	Command string `json:"command"`
+	Output  string `json:"output"`
+	Code    int    `json:"code"`
+}
+
+// demoStep shows a step, runs it and compares what came of it.
 func (a *app) demoStep(ctx context.Context, self, dir string, s demoStep) error {
 	if s.prepare != nil {
 		if err := s.prepare(dir); err != nil {
 			return err
 		}
 	}
-	if _, err := fmt.Fprintf(a.Out, "\n# %s\n$ %s\n", s.says, s.shown); err != nil {
-		return written(err)
+	if !a.flags.json {
+		if err := a.print("\n# " + s.says + "\n$ " + s.shown + "\n"); err != nil {
+			return err
+		}
 	}
-	var out bytes.Buffer
-	c := exec.CommandContext(ctx, self, s.argv...) //nolint:gosec // this program, with arguments from above
-	c.Dir, c.Env = filepath.Join(dir, "demo"), demoEnv(a.sys.Var("PATH"), dir, s.agent)
-	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(s.stdin), &out, &out
-	err := c.Run()
-	if _, failed := a.Out.Write(out.Bytes()); failed != nil {
-		return written(failed)
-	}
-	code := 0
-	if e, ok := errors.AsType[*exec.ExitError](err); ok {
-		code, err = e.ExitCode(), nil
-	}
-	if err != nil {
+	out, code, err := a.runStep(ctx, self, filepath.Join(dir, "demo"), s)
+	switch {
+	case err != nil:
 		return secret.Errorf(secret.Unavailable, "", "the step cannot be run: %s", err)
-	}
-	if code != s.code {
-		return secret.Errorf(secret.Corrupt, "", "the exit code is %d, and %d was expected", code, s.code)
-	}
-	if bytes.Contains(out.Bytes(), []byte(demoValue)) {
+	case bytes.Contains(out, []byte(demoValue)):
 		return secret.Errorf(secret.Corrupt, "", "the value was shown")
+	case a.flags.json:
+		err = a.object(demoJSON{s.says, s.shown, string(out), code})
+	default:
+		err = a.print(string(out))
 	}
-	return nil
+	if err == nil && code != s.code {
+		err = secret.Errorf(secret.Corrupt, "", "the exit code is %d, and %d was expected", code, s.code)
+	}
+	return err
+}
+
+// runStep runs the command of a step, as one would have typed it.
+func (a *app) runStep(ctx context.Context, self, dir string, s demoStep) (out []byte, code int, err error) {
+	c := exec.CommandContext(ctx, self, s.argv...) //nolint:gosec // this program, with arguments from above
+	c.Dir, c.Env = dir, demoEnv(a.sys.Var("PATH"), filepath.Dir(dir), s.agent)
+	if s.stdin != "" {
+		f, err := os.Open(filepath.Join(dir, s.stdin))
+		if err != nil {
+			return nil, 0, err
+		}
+		defer func() { _ = f.Close() }()
+		c.Stdin = f
+	}
+	out, err = c.CombinedOutput()
+	if e, ok := errors.AsType[*exec.ExitError](err); ok && e.Exited() {
+		return out, e.ExitCode(), nil
+	}
+	return out, 0, err
 }
 
 // demoEnv is all that a step sees of the environment.
@@ -129,6 +152,14 @@ func demoEnv(path, dir string, agent bool) []string {
 		out = append(out, "CLAUDECODE=1")
 	}
 	return out
+}
+
+// writeKey writes the file that the secret comes from.
+func writeKey(dir string) error {
+	if err := os.WriteFile(filepath.Join(dir, "demo", "key"), []byte(demoValue), 0o600); err != nil {
+		return secret.Errorf(secret.Unavailable, "", "the key cannot be written: %s", reason(err))
+	}
+	return nil
 }
 
 // copyAndFlip copies the log of the demonstration and flips one bit of it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,30 @@ func commandsPage(root *cobra.Command) []byte {
 		}
 	})
 	return b.Bytes()
+}
+
+// TestJSONKeysPage compares the table of docs/exit-codes.md with what is
+// printed.
+func TestJSONKeysPage(t *testing.T) {
+	text, err := os.ReadFile("../../docs/exit-codes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for commands, printed := range map[string]any{
+		"`put`, `rollback`, `delete`, `undelete`, `destroy`": changeJSON{}, "`get`": valueJSON{}, "`list`": listJSON{}, "`history`": versionJSON{},
+		"`check`": checkJSON{}, "`env list`": envJSON{}, "`grants`": grantJSON{}, "`policy explain`": decisionJSON{}, "`whoami`": whoamiJSON{},
+		"`init`": initJSON{}, "`store key list`": slotJSON{}, "`version`": versionInfo{},
+	} {
+		var keys []string
+		for f := range reflect.TypeOf(printed).Fields() {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			keys = append(keys, "`"+key+"`")
+		}
+		row := "\n| " + commands + " | " + strings.Join(keys, ", ") + " |\n"
+		if !strings.Contains(string(text), row) {
+			t.Errorf("docs/exit-codes.md lacks%s", row)
+		}
+	}
 }
 
 // TestUsageErrors: what the parser of arguments refuses is invalid, says so in

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -185,6 +187,37 @@ func TestPageShows(t *testing.T) {
 	} {
 		if got := shows(strings.Split(c.want, "\n"), lines(c.got)); got != c.same {
 			t.Errorf("%q against %q: %v", c.want, c.got, got)
+		}
+	}
+}
+
+// TestIndex: docs/README.md lists every page of its folder, and no link within
+// the repository leads nowhere.
+func TestIndex(t *testing.T) {
+	index, err := os.ReadFile("../../docs/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/adr/*.md", "../../*.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			name := filepath.Base(file)
+			if pattern == "../../docs/*.md" && name != "README.md" && !strings.Contains(string(index), "]("+name+")") {
+				t.Errorf("docs/README.md does not list %s", name)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range link.FindAllStringSubmatch(string(text), -1) {
+				if _, err := os.Stat(filepath.Join(filepath.Dir(file), l[1])); err != nil {
+					t.Errorf("%s: the link to %s leads nowhere", file, l[1])
+				}
+			}
 		}
 	}
 }
