@@ -62,6 +62,44 @@ func TestImportsPointDown(t *testing.T) {
 	})
 }
 
+// TestPictureIsTrue compares the picture in ARCHITECTURE.md with the layers:
+// each package stands in it, and none below one that it may import.
+func TestPictureIsTrue(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n > 120 {
+		t.Errorf("ARCHITECTURE.md has %d lines; it has at most 120", n)
+	}
+	_, picture, _ := strings.Cut(string(text), "## The layers")
+	_, picture, _ = strings.Cut(picture, "```\n")
+	picture, _, _ = strings.Cut(picture, "```")
+	lines := strings.Split(picture, "\n")
+	below := len(lines)
+	for _, packages := range layers {
+		highest := below
+		for _, p := range packages {
+			name, more := strings.CutSuffix(p, "...")
+			if p == "." {
+				name = "tacit"
+			}
+			if !more {
+				name += " "
+			}
+			at := slices.IndexFunc(lines, func(line string) bool { // names stand in columns, words in sentences
+				return strings.HasPrefix(line+" ", " "+name) || strings.Contains(line+" ", "  "+name)
+			})
+			if at < 0 || at >= below {
+				t.Errorf("%s: not in the picture, or not above what it may import", p)
+				continue
+			}
+			highest = min(highest, at)
+		}
+		below = highest
+	}
+}
+
 // within reports whether to is a package of from's own: below it, in its
 // "internal" folder.
 func within(from, to string) bool { return strings.HasPrefix(to, from+"/internal/") }
