@@ -131,7 +131,7 @@ func (a *app) runStep(ctx context.Context, self, dir string, s demoStep) (out []
 	c := exec.CommandContext(ctx, self, s.argv...) //nolint:gosec // this program, with arguments from above
 	c.Dir, c.Env = dir, demoEnv(a.sys.Var("PATH"), filepath.Dir(dir), s.agent)
 	if s.stdin != "" {
-		f, err := os.Open(filepath.Join(dir, s.stdin))
+		f, err := os.Open(filepath.Join(dir, s.stdin)) //nolint:gosec // a name from above
 		if err != nil {
 			return nil, 0, err
 		}

@@ -27,7 +27,7 @@ type pty struct {
 
 // ptyWait bounds each wait for a terminal: generous, since it is a limit for
 // what hangs and not an expectation.
-const ptyWait = 60 * time.Second
+const ptyWait = 2 * time.Minute
 
 // startPTY starts argv on a new terminal of so many columns. extra are further
 // files of the process, from descriptor 3 on.
