@@ -14,6 +14,7 @@ import (
 // TestPages runs every page of the guide as it is written: each in a home of
 // its own, on a terminal of 80 columns, and compares what it shows.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no pages: ", err)
@@ -47,6 +48,7 @@ func TestPages(t *testing.T) {
 
 // TestPageThatLies shows that a page is not believed.
 func TestPageThatLies(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{
 		"another output":         "```console run\n$ echo a\nb\n```\n",
 		"more output":            "```console run\n$ echo a; echo b\na\n```\n",
