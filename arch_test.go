@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"secret"},
 	{"internal/seal", "internal/match", "internal/head"},
 	{"internal/state"},
-	{"policy", "backend/...", "internal/child"},
+	{"policy", "backend/...", "internal/child", "internal/render"},
 	{"audit", "internal/identity"},
 	{"broker"},
 	{"internal/move"},

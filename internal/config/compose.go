@@ -1,12 +1,10 @@
 package config
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tacit-secrets/tacit/internal/render"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -30,16 +28,6 @@ type part struct {
 
 // MaxTemplateBytes bounds a template and what it may become.
 const MaxTemplateBytes = 1 << 20
-
-// The escaping functions of a template.
-const (
-	escapeURL    = "url"    // percent-encodes all but letters, digits, "-", ".", "_", "~"
-	escapeJSON   = "json"   // the inside of a JSON string
-	escapeShell  = "shell"  // one single-quoted word
-	escapeBase64 = "base64" // standard, padded
-)
-
-func functions() []string { return []string{escapeBase64, escapeJSON, escapeShell, escapeURL} }
 
 // ParseTemplate reads a template. The error is of kind [secret.Invalid].
 func ParseTemplate(s string) (*Template, error) {
@@ -87,8 +75,8 @@ func parsePart(s string) (part, error) {
 	fields := strings.Split(s, "|")
 	p := part{functions: fields[1:]}
 	for _, f := range p.functions {
-		if !slices.Contains(functions(), f) {
-			return part{}, secret.Errorf(secret.Invalid, "", "%q is no function of a template\n  there are: %s", f, strings.Join(functions(), ", "))
+		if _, err := render.Escape(f, nil); err != nil {
+			return part{}, err
 		}
 	}
 	if variable, ok := strings.CutPrefix(fields[0], ":"); ok {
@@ -164,41 +152,14 @@ func (t *Template) Fill(refs []secret.Value, variables map[string]secret.Value) 
 
 func (p *part) escape(v secret.Value) ([]byte, error) {
 	b := v.Reveal()
+	var err error
 	for _, f := range p.functions {
-		switch f {
-		case escapeURL:
-			b = percentEncode(b)
-		case escapeShell:
-			b = []byte("'" + strings.ReplaceAll(string(b), "'", `'\''`) + "'")
-		case escapeBase64:
-			b = []byte(base64.StdEncoding.EncodeToString(b))
-		case escapeJSON:
-			if !utf8.Valid(b) {
-				return nil, secret.Errorf(secret.Invalid, "", "a binary value has no JSON form\n  use |base64")
-			}
-			quoted, err := json.Marshal(string(b))
-			if err != nil {
-				return nil, secret.Errorf(secret.Invalid, "", "a value has no JSON form")
-			}
-			b = quoted[1 : len(quoted)-1]
+		if b, err = render.Escape(f, b); err != nil {
+			return nil, err
 		}
 	}
 	if !utf8.Valid(b) {
 		return nil, secret.Errorf(secret.Invalid, "", "a binary value cannot be part of a text\n  use |base64 or |url")
 	}
 	return b, nil
-}
-
-func percentEncode(b []byte) []byte {
-	const digits = "0123456789ABCDEF"
-	out := make([]byte, 0, len(b))
-	for _, c := range b {
-		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
-		if plain {
-			out = append(out, c)
-			continue
-		}
-		out = append(out, '%', digits[c>>4], digits[c&15])
-	}
-	return out
 }
