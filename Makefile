@@ -19,9 +19,10 @@ ifeq ($(RACE),)
 endif
 	$(GO) test $(RACE) -timeout 20m ./...
 
-# Writes docs/commands.md from the commands. A test compares it.
+# Writes what is made from the code: docs/commands.md, the tables of
+# docs/configuration.md, the schema. Tests compare them.
 docs:
-	$(GO) test ./internal/cli -run TestCommandsPage -count 1 -update
+	$(GO) test ./internal/cli -run "TestCommandsPage|TestConfigurationPage" -count 1 -update
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -mod=readonly -o bin/tacit ./cmd/tacit

@@ -1,6 +1,11 @@
 package config
 
-import "github.com/tacit-secrets/tacit/internal/identity"
+import (
+	"maps"
+	"reflect"
+
+	"github.com/tacit-secrets/tacit/internal/identity"
+)
 
 // A Setting is one thing that can be set, and from where. The documents, the
 // flags and a test that walks the list are made from it.
@@ -37,4 +42,37 @@ func Settings() []Setting {
 		{Name: "unlock.credential", Weakens: true, Doc: "the systemd credential that unlocks stores"},
 		{Name: "unlock.command", Weakens: true, Doc: "a command that prints the key of a store"},
 	}
+}
+
+// FileSettings lists what tacit.toml and tacit.local.toml may say, with * for
+// a name of one's own choice, as the types that read them do.
+func FileSettings() []Setting {
+	var out []Setting
+	docs := descriptions(reflect.TypeOf(File{}), "")
+	for _, name := range knownSettings(File{}) {
+		if doc, ok := docs[name]; ok {
+			out = append(out, Setting{Name: name, Doc: doc})
+		}
+	}
+	return out
+}
+
+// descriptions returns the description of each setting that a type decodes.
+func descriptions(t reflect.Type, prefix string) map[string]string {
+	out := map[string]string{}
+	for f := range t.Fields() {
+		name := prefix + f.Tag.Get("toml")
+		out[name] = f.Tag.Get("jsonschema")
+		below := f.Type
+		for below.Kind() == reflect.Pointer || below.Kind() == reflect.Map {
+			if below.Kind() == reflect.Map {
+				name += ".*"
+			}
+			below = below.Elem()
+		}
+		if below.Kind() == reflect.Struct {
+			maps.Copy(out, descriptions(below, name+"."))
+		}
+	}
+	return out
 }
