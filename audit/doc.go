@@ -6,7 +6,7 @@
 // records that was made durable together is closed by a signed checkpoint. A
 // segment has its own signing key, endorsed by the segment before, whose own
 // key is then deleted: who takes the machine today cannot rewrite what is
-// closed. docs/format.md describes every byte.
+// closed. docs/audit.md describes every byte.
 //
 // The log and the store anchor each other: each checkpoint names the store's
 // generation, and the store remembers the log's size and root; see [Store].
