@@ -15,22 +15,31 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
+type listFlags struct {
+	long    bool
+	deleted bool
+	tree    bool
+	tags    []string
+}
+
 func (a *app) listCommand() *cobra.Command {
-	var long, deleted bool
+	var f listFlags
 	c := &cobra.Command{
 		Use:   "list [PREFIX]",
 		Short: "List the names of secrets",
 		Long: `List the names of the secrets of an environment that you may list. PREFIX may name
 an environment: prod:app/`,
-		Example: "  tacit list\n  tacit list app/ --long\n  tacit list --deleted",
+		Example: "  tacit list\n  tacit list app/ --long\n  tacit list --tree\n  tacit list --tag owner=payments\n  tacit list --deleted",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			prefix := strings.Join(args, "")
-			return a.list(cmd.Context(), prefix, long, deleted)
+			return a.list(cmd.Context(), prefix, f)
 		},
 	}
-	c.Flags().BoolVarP(&long, "long", "l", false, "also version, age and tags")
-	c.Flags().BoolVar(&deleted, "deleted", false, "only what is deleted and can come back")
+	c.Flags().BoolVarP(&f.long, "long", "l", false, "also version, age and tags")
+	c.Flags().BoolVar(&f.deleted, "deleted", false, "only what is deleted and can come back")
+	c.Flags().BoolVar(&f.tree, "tree", false, "by folders, indented")
+	c.Flags().StringArrayVar(&f.tags, "tag", nil, "only secrets with this tag, `key` or key=value; all, if given more than once")
 	return c
 }
 
@@ -47,7 +56,10 @@ type listJSON struct {
 	Purge       time.Time         `json:"purge,omitzero"`
 }
 
-func (a *app) list(ctx context.Context, prefix string, long, deleted bool) error {
+func (a *app) list(ctx context.Context, prefix string, f listFlags) error {
+	if f.tree && (f.long || f.deleted) {
+		return secret.Errorf(secret.Invalid, "", "--tree shows names alone: leave out --long and --deleted")
+	}
 	o, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -57,17 +69,20 @@ func (a *app) list(ctx context.Context, prefix string, long, deleted bool) error
 		env, prefix = before, after
 	}
 	opts := &secret.ListOptions{Prefix: prefix}
-	if deleted {
+	if f.deleted {
 		opts.Deleted = secret.OnlyDeleted
 	}
 	due, err := rotations(o, env)
 	if err != nil {
 		return err
 	}
-	l := a.newListing(env, long, deleted, due)
+	l := a.newListing(env, f, due)
 	for m, err := range o.Broker.List(ctx, o.Caller, env, opts) {
 		if err != nil {
 			return errors.Join(err, l.end())
+		}
+		if !tagged(m, f.tags) {
+			continue
 		}
 		if err := l.add(m); err != nil {
 			return err
@@ -84,23 +99,25 @@ type listing struct {
 	table *table // nil for bare names
 	cells func(secret.Meta) []string
 	any   bool
+	tree  bool
+	last  []string // the segments of the name before, for a tree
 }
 
-func (a *app) newListing(env string, long, deleted bool, due map[secret.Name]time.Duration) *listing {
-	l := &listing{app: a, env: env, due: due}
+func (a *app) newListing(env string, f listFlags, due map[secret.Name]time.Duration) *listing {
+	l := &listing{app: a, env: env, due: due, tree: f.tree}
 	switch {
-	case deleted:
+	case f.deleted:
 		l.table = &table{head: []string{"NAME", "DELETED", "GONE"}}
 		l.cells = func(m secret.Meta) []string {
 			return []string{string(m.Name), a.ago(m.Deleted), "in " + a.left(m.Purge)}
 		}
-	case long && len(due) == 0:
+	case f.long && len(due) == 0:
 		l.table = &table{head: []string{"NAME", "VERSION", "AGE", "TAGS"}, right: map[int]bool{1: true}}
 		l.cells = func(m secret.Meta) []string {
 			v, _ := m.Current()
 			return []string{string(m.Name), versionNumber(v), a.age(v.Created), tags(m.Tags)}
 		}
-	case long:
+	case f.long:
 		l.table = &table{head: []string{"NAME", "VERSION", "AGE", "ROTATION", "TAGS"}, right: map[int]bool{1: true}}
 		l.cells = func(m secret.Meta) []string {
 			v, _ := m.Current()
@@ -121,9 +138,44 @@ func (l *listing) add(m secret.Meta) error {
 		})
 	case l.table != nil:
 		return l.row(l.table, l.cells(m)...)
+	case l.tree:
+		return l.branch(string(m.Name))
 	default:
 		return l.line(string(m.Name))
 	}
+}
+
+// branch prints a name below its folders, those that were not printed yet
+// first. Names come in order, so nothing else has to be kept.
+func (l *listing) branch(name string) error {
+	segments := strings.Split(name, "/")
+	same := 0
+	for same < len(segments)-1 && same < len(l.last)-1 && segments[same] == l.last[same] {
+		same++
+	}
+	l.last = segments
+	for i := same; i < len(segments); i++ {
+		text := strings.Repeat("  ", i) + segments[i]
+		if i < len(segments)-1 {
+			text += "/"
+		}
+		if err := l.line(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tagged reports whether a secret has all the tags: "key" or "key=value".
+func tagged(m secret.Meta, want []string) bool {
+	for _, w := range want {
+		k, v, exact := strings.Cut(w, "=")
+		has, ok := m.Tags[k]
+		if !ok || exact && has != v {
+			return false
+		}
+	}
+	return true
 }
 
 // end prints what is left of a table. A person who sees nothing is told why.
