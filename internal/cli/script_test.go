@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -54,6 +55,10 @@ func TestScripts(t *testing.T) {
 // setup gives a script a home of its own, without a keyring and without the
 // marks of an agent that the machine may carry.
 func setup(e *testscript.Env) error {
+	// A name for a folder in memory that a script may make.
+	memory := "/dev/shm/test" + strings.ReplaceAll(e.WorkDir, string(filepath.Separator), "-")
+	e.Setenv("MEMORY", memory)
+	e.Defer(func() { _ = os.RemoveAll(memory) })
 	home := filepath.Join(e.WorkDir, "home")
 	for k, v := range map[string]string{
 		"HOME": home, "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "XDG_STATE_HOME": "",
