@@ -106,7 +106,14 @@ func (e *engine) next(text []byte, p int) (at, key int) {
 	skip, shift := e.skip, e.shift
 	for p+keyLen <= len(text) {
 		h := binary.LittleEndian.Uint32(text[p+keyLen-blockLen:]) * 0x9e3779b1 >> shift
-		if s := skip[h]; s != 0 {
+		switch s := skip[h]; s {
+		case 0:
+		case maxSkip:
+			// A constant: the processor goes on with the next block before it
+			// knows what the table says about this one.
+			p += maxSkip
+			continue
+		default:
 			p += int(s)
 			continue
 		}
