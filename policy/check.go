@@ -119,14 +119,20 @@ func (p piece) names(tree *ast.Policy) []string {
 	}
 	for _, c := range tree.Conditions {
 		ast.Inspect(ast.NewNode(c.Body), func(n ast.IsNode) bool {
+			if len(out) >= maxProblems {
+				return false
+			}
 			switch t := n.(type) {
 			case ast.NodeValue:
 				if e, ok := t.Value.(types.EntityUID); ok {
 					look(e)
 				}
 			case ast.NodeTypeEquals:
-				if len(out) < maxProblems {
-					out = append(out, p.upperHost(t.BinaryNode)...)
+				out = append(out, p.otherForm(t.Left, t.Right)...)
+				out = append(out, p.otherForm(t.Right, t.Left)...)
+			case ast.NodeTypeContains:
+				if set, ok := t.Left.(ast.NodeTypeSet); ok {
+					out = append(out, p.otherForm(t.Right, set.Elements...)...)
 				}
 			}
 			return true
@@ -135,19 +141,28 @@ func (p piece) names(tree *ast.Policy) []string {
 	return out
 }
 
-// upperHost finds a host that no request can have: they are lower case.
-func (p piece) upperHost(n ast.BinaryNode) []string {
-	for _, side := range [][2]ast.IsNode{{n.Left, n.Right}, {n.Right, n.Left}} {
-		access, isAccess := side[0].(ast.NodeTypeAccess)
-		value, isValue := side[1].(ast.NodeValue)
-		if !isAccess || !isValue || access.Value != "host" {
-			continue
-		}
-		if s, ok := value.Value.(types.String); ok && string(s) != hostOf(string(s)) {
-			return []string{fmt.Sprintf("%s: hosts are compared in lower case: write %q", p.at(string(s)), hostOf(string(s)))}
+// otherForm finds texts that a host or a method is compared with and can never
+// equal: hosts come in lower case, methods in upper case.
+func (p piece) otherForm(attribute ast.IsNode, values ...ast.IsNode) []string {
+	access, ok := attribute.(ast.NodeTypeAccess)
+	if !ok {
+		return nil
+	}
+	form, words := hostOf, "hosts are compared in lower case"
+	switch access.Value {
+	case "host":
+	case "method":
+		form, words = upper, "methods are compared in upper case"
+	default:
+		return nil
+	}
+	var out []string
+	for _, n := range values {
+		if s := textOf(n); s != form(s) && len(out) < maxProblems {
+			out = append(out, fmt.Sprintf("%s: %s: write %q", p.at(s), words, form(s)))
 		}
 	}
-	return nil
+	return out
 }
 
 // wrongName says what is wrong with the identity of a secret or folder.

@@ -16,8 +16,9 @@
 // A text has at most [MaxBytes] and [MaxPolicies]; a policy at most 64 KiB, 64
 // brackets within brackets and 16 attributes or signs in a row, because what
 // reads Cedar is recursive and slow on more. Besides the schema, which
-// [SchemaText] gives, names must be ones that a request can have, and hosts lower
-// case: a forbid that can never match is an error, not a comfort.
+// [SchemaText] gives, names must be ones that a request can have, hosts lower
+// case and methods upper case: a forbid that can never match is an error, not a
+// comfort.
 //
 // In a path of a grant ** stands for anything, "/" included. Cedar cannot
 // express a wildcard that stops at "/", so a single * is refused and not widened.
