@@ -233,3 +233,28 @@ func stepwise(h *Head, now time.Time, stages []secret.Stage) error {
 	}
 	return nil
 }
+
+// What the suites of the backends cannot see from outside.
+func TestInside(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	h := put(t, nil, now, nil).Head
+	id := h.Versions[0].ID
+	destroyed, gone, err := h.Remove(now, "n", DestroyVersions, secret.Limits{}, secret.At{}, secret.At{ID: id})
+	if err != nil || !slices.Equal(gone, []secret.VersionID{id}) {
+		t.Errorf("values to forget: %q, %v", gone, err)
+	}
+	same := func(secret.VersionID) (bool, error) { return true, nil } // a store that still has the value
+	if _, err := Put(destroyed, now, "n", Putting{Opts: &secret.PutOptions{ID: id}, Same: same}); !errors.Is(err, secret.Conflict) {
+		t.Errorf("a destroyed version is put again: %v", err)
+	}
+	deleted, err := h.Delete(now, "n", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deleted.Gone(now.Add(time.Hour-1)) || !deleted.Gone(now.Add(time.Hour)) {
+		t.Error("it is not gone exactly when it was told")
+	}
+	if _, err := deleted.Find(now, "n", secret.At{Number: 99}); !errors.Is(err, secret.Deleted) || errors.Is(err, secret.NoVersion) {
+		t.Errorf("a missing version of a deleted secret: %v", err)
+	}
+}
