@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -136,7 +135,6 @@ func TestFileSizeLimit(t *testing.T) {
 
 // ofThisSystem writes more than the process may.
 func (j job) ofThisSystem(ctx context.Context, d *DB) error {
-	signal.Ignore(syscall.SIGXFSZ) // as tacit's main does
 	small := func(tx *Tx) error { return tx.Put(row("b"), nil) }
 	if err := d.Update(ctx, small); err != nil {
 		return err

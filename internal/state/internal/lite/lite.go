@@ -184,8 +184,10 @@ func (c *Conn) CheckFormat() error {
 		return secret.Errorf(secret.Corrupt, "", "%s: this is no store of tacit, or a damaged one\n  tacit store restore", c.Path)
 	case v > userVersion:
 		return secret.Errorf(secret.Unsupported, "", "%s: made by a newer tacit (format %d, this one knows %d)\n  tacit version", c.Path, v, userVersion)
-	case v < userVersion: // there is no older format to migrate from
-		return secret.Errorf(secret.Corrupt, "", "%s: the store has format %d, which no tacit made\n  tacit store restore", c.Path, v)
+	case v < userVersion:
+		if err := c.migrate(userVersion, migrations()); err != nil {
+			return err
+		}
 	}
 	return c.checkSchema()
 }
