@@ -148,6 +148,20 @@ func TestAbuseStore(t *testing.T) {
 		th.wantCorrupt(t)
 	})
 	t.Run("backup-holds-no-signing-key", testBackupWithoutKey)
+	t.Run("name-and-value-not-in-store", func(t *testing.T) {
+		s, x := written(t)
+		const name = "canary/of-a-name"
+		if _, err := x.Broker.Put(t.Context(), x.Caller, secret.Ref{Env: "dev", Name: name}, secret.Text("canary of a value"), nil); err != nil {
+			t.Fatal(err)
+		}
+		th := s.stolen(t)
+		for _, suffix := range []string{"", "-wal"} {
+			b := mustBytes(t, th.file(x, suffix))
+			if bytes.Contains(b, []byte("canary")) || bytes.Contains(b, []byte(s.dir)) || len(b) < 4096 {
+				t.Errorf("store.db%s has the name, the value or the folder in the clear", suffix)
+			}
+		}
+	})
 }
 
 // testLogFlipped: whichever byte of the write-ahead log is changed, the right

@@ -119,7 +119,11 @@ func (a *StoreAdmin) RemoveSlot(ctx context.Context, id string) error {
 			return err
 		}
 		u := unlocker(x.sys, x.user, x.opts)
-		return u.Discard(ctx, gone)
+		if err := u.Discard(ctx, gone); err != nil {
+			first, _, _ := strings.Cut(err.Error(), "\n")
+			return secret.Errorf(secret.KindOf(err), "", "key slot %s is taken away, but what it left outside the store could not be removed: %s", id, first)
+		}
+		return nil
 	})
 }
 

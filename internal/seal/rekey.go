@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -61,6 +62,11 @@ func (a *attempt) remake(ctx context.Context, old *Slot, oldKey, newKey *Key) (S
 	switch old.Kind {
 	case Passphrase, Command, Credential:
 		k, err := a.try(ctx, old)
+		if a.wrong && a.Prompt != nil { // another person's: the one above was for another slot
+			a.wrong = false
+			a.pass, a.passErr = a.Prompt(ctx, "passphrase of key slot "+cmp.Or(old.Label, old.ID))
+			k, err = a.try(ctx, old)
+		}
 		if err == nil && !k.Equal(oldKey) {
 			err = secret.Errorf(secret.Corrupt, "", "key slot %s holds another key", old.ID)
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -183,6 +184,38 @@ func TestRekeyAsksForThePassphrase(t *testing.T) {
 
 	_, err = (&Unlocker{}).Rekey(t.Context(), testStore, s[1:], oldKey, newKey)
 	wantKind(t, err, secret.Unauthenticated) // nothing would be left
+}
+
+// TestRekeyAsksForEachPassphrase: two people's slots are both made anew, and one
+// who mistypes twice changes nothing.
+func TestRekeyAsksForEachPassphrase(t *testing.T) {
+	oldKey, newKey := newTestKey(t), newTestKey(t)
+	mia, noor := weakSlot(t, oldKey, "mia's"), newSlot(Passphrase, "noor", time.Unix(0, 0))
+	noor.Stretch = mia.Stretch
+	if err := noor.lock(testStore, oldKey, noor.Stretch.key([]byte("noor's"))); err != nil {
+		t.Fatal(err)
+	}
+	for second, ok := range map[string]bool{"noor's": true, "wrong": false} {
+		var asked []string
+		u := &Unlocker{Prompt: func(_ context.Context, text string) ([]byte, error) {
+			asked = append(asked, text)
+			return []byte([]string{"mia's", second}[min(len(asked), 2)-1]), nil
+		}}
+		r, err := u.Rekey(t.Context(), testStore, Slots{mia, noor}, oldKey, newKey)
+		if len(asked) != 2 || asked[1] != "passphrase of key slot noor" {
+			t.Errorf("asked: %q", asked)
+		}
+		if !ok {
+			wantKind(t, err, secret.Unauthenticated)
+			continue
+		}
+		if err != nil || len(r.Slots) != 2 {
+			t.Fatalf("%d slots, %v", len(r.Slots), err)
+		}
+		for _, pass := range []string{"mia's", "noor's"} {
+			opens(t, &Unlocker{Passphrase: secret.Text(pass)}, r.Slots, newKey)
+		}
+	}
 }
 
 func TestRekeyOnAFailingDiskDropsNothing(t *testing.T) {

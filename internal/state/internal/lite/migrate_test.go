@@ -123,3 +123,20 @@ func TestDocumentedSchema(t *testing.T) {
 		}
 	}
 }
+
+// TestSettings: each connection has the settings on which the promises rest.
+func TestSettings(t *testing.T) {
+	c := older(t)
+	for name, want := range map[string]int64{
+		"secure_delete": 1, "trusted_schema": 0, "cell_size_check": 1, "synchronous": 2, "busy_timeout": 10000,
+	} {
+		if got, err := c.Number("PRAGMA " + name); got != want || err != nil {
+			t.Errorf("%s is %d, %v", name, got, err)
+		}
+	}
+	// Defensive: the schema cannot be written as rows.
+	noError(t, c.Exec("PRAGMA writable_schema = ON"))
+	if err := c.Exec("UPDATE sqlite_schema SET sql = '' WHERE name = 'row'"); err == nil {
+		t.Error("the schema can be written as rows")
+	}
+}
