@@ -185,7 +185,7 @@ func (c *Conn) CheckFormat() error {
 	case v > userVersion:
 		return secret.Errorf(secret.Unsupported, "", "%s: made by a newer tacit (format %d, this one knows %d)\n  tacit version", c.Path, v, userVersion)
 	case v < userVersion:
-		if err := c.migrate(userVersion, migrations()); err != nil {
+		if err := c.migrate(migrations()); err != nil {
 			return err
 		}
 	}

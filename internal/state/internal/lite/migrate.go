@@ -17,15 +17,15 @@ type migration func(*Conn) error
 // first that was ever made.
 func migrations() map[int64]migration { return nil }
 
-// migrate brings an older file to a format, in one transaction and after a copy
+// migrate brings an older file to our format, in one transaction and after a copy
 // of the old one was made beside it, named after its format. A format from which
 // no migration leads is Corrupt. Of several processes one does it.
-func (c *Conn) migrate(to int64, by map[int64]migration) error {
+func (c *Conn) migrate(by map[int64]migration) error {
 	from, err := c.Number("PRAGMA user_version")
 	if err != nil {
 		return err
 	}
-	for v := from; v < to; v++ {
+	for v := from; v < userVersion; v++ {
 		if by[v] == nil {
 			return secret.Errorf(secret.Corrupt, "", "%s: the store has format %d, which no tacit made\n  tacit store restore", c.Path, from)
 		}
@@ -36,7 +36,7 @@ func (c *Conn) migrate(to int64, by map[int64]migration) error {
 	if err := c.Run("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	if err = c.steps(to, by); err == nil {
+	if err = c.steps(by); err == nil {
 		err = c.Run("COMMIT")
 	}
 	if err != nil {
@@ -47,15 +47,15 @@ func (c *Conn) migrate(to int64, by map[int64]migration) error {
 
 // steps goes on from where the file is by now: another process may have been
 // first.
-func (c *Conn) steps(to int64, by map[int64]migration) error {
+func (c *Conn) steps(by map[int64]migration) error {
 	v, err := c.Number("PRAGMA user_version")
-	for ; err == nil && v < to; v++ {
+	for ; err == nil && v < userVersion; v++ {
 		err = by[v](c)
 	}
 	if err != nil {
 		return err
 	}
-	return First(c.Exec("PRAGMA user_version = "+strconv.FormatInt(to, 10)), c.checkSchema())
+	return First(c.Exec("PRAGMA user_version = "+strconv.Itoa(userVersion)), c.checkSchema())
 }
 
 // copyBeside keeps the file as it is now. A copy that is there already was made by

@@ -46,7 +46,7 @@ func version(t *testing.T, c *Conn) int64 {
 // TestMigrate: an older file is brought on with what is in it, and kept.
 func TestMigrate(t *testing.T) {
 	c := older(t)
-	noError(t, c.migrate(userVersion, map[int64]migration{0: addValues}))
+	noError(t, c.migrate(map[int64]migration{0: addValues}))
 	noError(t, c.CheckFormat())
 	if n, err := c.Number("SELECT count(*) FROM row"); n != 1 || err != nil {
 		t.Errorf("%d rows, %v", n, err)
@@ -75,7 +75,7 @@ func TestMigrateFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := older(t)
-			err := c.migrate(userVersion, map[int64]migration{0: m})
+			err := c.migrate(map[int64]migration{0: m})
 			if err == nil || name != "error" && !errors.Is(err, secret.Corrupt) {
 				t.Fatalf("the error is %v", err)
 			}
@@ -85,7 +85,7 @@ func TestMigrateFails(t *testing.T) {
 				t.Error("something was changed")
 			}
 			if m != nil {
-				noError(t, c.migrate(userVersion, map[int64]migration{0: addValues}))
+				noError(t, c.migrate(map[int64]migration{0: addValues}))
 			}
 		})
 	}
@@ -96,11 +96,11 @@ func TestMigrateTwice(t *testing.T) {
 	c := older(t)
 	ran := 0
 	done := make(chan error)
-	noError(t, c.migrate(userVersion, map[int64]migration{0: func(*Conn) error {
+	noError(t, c.migrate(map[int64]migration{0: func(*Conn) error {
 		go func() {
 			other, err := Dial(t.Context(), c.Path)
 			if err == nil {
-				err = other.migrate(userVersion, map[int64]migration{0: func(*Conn) error { ran++; return nil }})
+				err = other.migrate(map[int64]migration{0: func(*Conn) error { ran++; return nil }})
 				err = errors.Join(err, other.Close())
 			}
 			done <- err
