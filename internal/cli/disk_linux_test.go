@@ -117,13 +117,16 @@ func TestKilledAnywhere(t *testing.T) {
 			begun := time.Now()
 			d.must(args...)
 			whole := time.Since(begun)
-			const kills = 12
+			kills := 4
+			if os.Getenv("TACIT_TEST_SOAK") != "" {
+				kills = 100
+			}
 			for i := range kills {
 				c := d.command(args...)
 				if err := c.Start(); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(whole * time.Duration(i) / kills) // when to kill, not what to wait for
+				time.Sleep(whole * time.Duration(2*i+1) / time.Duration(2*kills)) // when to kill, not what to wait for
 				_ = c.Process.Kill()
 				_ = c.Wait()
 				c = d.command("get", "a")
@@ -133,8 +136,9 @@ func TestKilledAnywhere(t *testing.T) {
 				if got := d.must("get", "a"); got != before && got != later {
 					t.Fatal("the value is another one")
 				}
-				d.intact(d.must("get", "a"))
+				d.must("store", "check")
 			}
+			d.intact(d.must("get", "a"))
 			d.must("store", "rekey") // sweeps what the killed ones left
 			files, err := filepath.Glob(filepath.Join(filepath.Dir(d.dir), ".config/tacit/keys/*"))
 			if slots := strings.Count(d.must("store", "key", "list"), "  keyfile "); err != nil || len(files) != slots {
