@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -207,10 +208,12 @@ func shareSome(ctx context.Context, s stack, id string, from, to int) (err error
 
 // wholeLines returns the whole lines that r yields until its end, each split
 // into words.
-func wholeLines(r io.Reader) (out [][]string) {
-	b := bufio.NewReader(r)
-	for {
-		l, err := b.ReadString('\n')
+func wholeLines(r *bufio.Reader) [][]string { return someLines(r, math.MaxInt) }
+
+// someLines is wholeLines for at most so many.
+func someLines(r *bufio.Reader, most int) (out [][]string) {
+	for len(out) < most {
+		l, err := r.ReadString('\n')
 		if err != nil {
 			return out
 		}
@@ -218,6 +221,7 @@ func wholeLines(r io.Reader) (out [][]string) {
 			out = append(out, w)
 		}
 	}
+	return out
 }
 
 // TestStackProcesses lets ten processes write 100 times, each to names of its
