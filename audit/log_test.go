@@ -242,6 +242,12 @@ func TestAbuseAudit(t *testing.T) {
 			damaged(t, cfg, VerifyOptions{FirstKey: key}, "a further signature "+extra)
 			edit(t, paths[0], func([]byte) []byte { return text })
 		}
+		// The same note in other JSON.
+		for old, other := range map[string]string{`{"checkpoint":"`: `{"checkpoint": "`, `\n`: `\u000a`, `"}`: `"} `, `tacit.audit`: `\u0074acit.audit`} {
+			edit(t, paths[0], func(b []byte) []byte { return []byte(strings.Replace(string(b), old, other, 1)) })
+			damaged(t, cfg, VerifyOptions{FirstKey: key}, "a checkpoint written as "+other)
+			edit(t, paths[0], func([]byte) []byte { return text })
+		}
 	})
 	t.Run("intermediate-checkpoint-removed", func(t *testing.T) {
 		cfg := config(t)
