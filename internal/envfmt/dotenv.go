@@ -179,7 +179,7 @@ func escapeDotenv(v string, quote byte, escapes string) string {
 	var b strings.Builder
 	for i := range len(v) {
 		switch c := v[i]; {
-		case c == quote, c == '\\' && (i+1 == len(v) || strings.IndexByte(escapes, v[i+1]) >= 0):
+		case c == quote, c == '\\' && (i+1 == len(v) || strings.IndexByte(escapes+"\r", v[i+1]) >= 0):
 			b.WriteByte('\\')
 			b.WriteByte(c)
 		case c == '\r':

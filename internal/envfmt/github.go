@@ -13,7 +13,7 @@ import (
 // githubEntry reads NAME=value or NAME<<DELIMITER, as the runner does.
 func githubEntry(t *text) (name string, value []byte, why string) {
 	line := t.restOfLine()
-	if len(bytes.TrimSuffix(line, []byte("\r"))) == 0 {
+	if len(line) == 0 {
 		return "", nil, ""
 	}
 	if bytes.HasSuffix(line, []byte("\r")) {

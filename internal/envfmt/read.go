@@ -160,6 +160,15 @@ func (t *text) take(of string) int {
 	return t.at - start
 }
 
+// skip goes behind c if it comes next.
+func (t *text) skip(c byte) bool {
+	if t.done() || t.peek() != c {
+		return false
+	}
+	t.next()
+	return true
+}
+
 func (t *text) skipBlank() { t.take(" \t\r\n") }
 
 // restOfLine returns what is left of the line, without its end, and goes on to

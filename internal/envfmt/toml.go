@@ -145,10 +145,10 @@ func (r *tomlReader) header() (why string) {
 	if why != "" {
 		return why
 	}
-	if r.next() != ']' || list && r.next() != ']' {
+	if !r.skip(']') || list && !r.skip(']') {
 		return "a header that is not closed"
 	}
-	in, why := r.walk(r.root, path[:len(path)-1])
+	in, why := r.walk(r.root, path[:len(path)-1], r.line)
 	if why != "" {
 		return why
 	}
@@ -184,12 +184,12 @@ func (r *tomlReader) again(name string, first *tomlNode) string {
 }
 
 // walk returns the table at path below t, and makes the ones that are missing.
-func (r *tomlReader) walk(t *tomlTable, path []string) (*tomlTable, string) {
+func (r *tomlReader) walk(t *tomlTable, path []string, line int) (*tomlTable, string) {
 	for _, name := range path {
 		n := t.nodes[name]
 		switch {
 		case n == nil:
-			n = &tomlNode{line: r.line, table: newTable()}
+			n = &tomlNode{line: line, table: newTable()}
 			t.set(name, n)
 			t = n.table
 		case n.table != nil:
@@ -210,7 +210,7 @@ func (r *tomlReader) assign(t *tomlTable, depth int) (why string) {
 	if why != "" {
 		return why
 	}
-	if r.next() != '=' {
+	if !r.skip('=') {
 		return whyEqual
 	}
 	r.take(" \t")
@@ -219,7 +219,7 @@ func (r *tomlReader) assign(t *tomlTable, depth int) (why string) {
 		return why
 	}
 	n.line = line
-	t, why = r.walk(t, path[:len(path)-1])
+	t, why = r.walk(t, path[:len(path)-1], line)
 	if why != "" {
 		return why
 	}

@@ -41,11 +41,12 @@ func (r *tomlReader) tomlString(multi bool) (value []byte, why string) {
 // tomlByte takes the next byte of a string, or the escape that begins there.
 func (r *tomlReader) tomlByte(value, closing []byte) ([]byte, string) {
 	multi := len(closing) == 3
+	if r.peek() == '\n' && !multi {
+		return nil, whyOpen
+	}
 	switch c := r.next(); {
 	case c == '\\' && closing[0] == '"':
 		return r.tomlEscape(value, multi)
-	case c == '\n' && !multi:
-		return nil, whyOpen
 	case c == 0x7f || c < ' ' && c != '\t' && c != '\n':
 		return nil, whyTOMLByte
 	default:

@@ -49,11 +49,15 @@ func (s *set) yamlRoot(b []byte) *yaml.Node {
 		s.problem(1, "no YAML document")
 		return nil
 	case err != nil:
-		s.problem(yamlLine(err), "no YAML from here on")
+		s.problem(yamlLine(err), whyYAML)
 		return nil
 	}
-	if err := d.Decode(&next); !errors.Is(err, io.EOF) {
+	switch err := d.Decode(&next); {
+	case err == nil:
 		s.problem(next.Line, "more than one YAML document")
+		return nil
+	case !errors.Is(err, io.EOF):
+		s.problem(yamlLine(err), whyYAML)
 		return nil
 	}
 	root := doc.Content[0]
@@ -89,7 +93,7 @@ func (s *set) plainYAML(n *yaml.Node, depth int) bool {
 		return false
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
 		why = "an anchor or alias; write the value out"
-	case n.Style&yaml.TaggedStyle != 0 || n.Tag == "!" || n.Tag == "!!binary":
+	case n.Style&yaml.TaggedStyle != 0:
 		why = "a tag; write the value without it"
 	case n.Tag == "!!merge":
 		why = "a merge key (<<); write the members out"
@@ -178,4 +182,7 @@ func (s *set) yamlScalar(dst []byte, n *yaml.Node) []byte {
 	}
 }
 
-const whyNumber = "a number within a value that JSON cannot write like this; put it in quotes"
+const (
+	whyYAML   = "no YAML, here or on the next line"
+	whyNumber = "a number within a value that JSON cannot write like this; put it in quotes"
+)
