@@ -60,13 +60,12 @@ const shortMask = 4
 // is; lines under 4 bytes of a longer one are not.
 func writeMasks(w io.Writer, v secret.Value) error {
 	lines := strings.FieldsFunc(string(v.Reveal()), func(r rune) bool { return r == '\n' || r == '\r' })
-	escape := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	for _, line := range lines {
 		line = strings.TrimSpace(line)
 		if line == "" || len(lines) > 1 && len(line) < shortMask {
 			continue
 		}
-		if _, err := io.WriteString(w, "::add-mask::"+escape.Replace(line)+"\n"); err != nil {
+		if _, err := io.WriteString(w, "::add-mask::"+strings.ReplaceAll(line, "%", "%25")+"\n"); err != nil {
 			return unwritten(err)
 		}
 	}

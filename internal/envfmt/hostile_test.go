@@ -97,6 +97,8 @@ func TestCarriageReturn(t *testing.T) {
 	accepted(t, Systemd, "A=1\r\nB='2'\r\nC='\r'\n", "A=1@1 | B=2@2 | C=\r@3")
 	refused(t, Systemd, "A=1\rB=2\n# c\rD=5\nE=\\\r\n", 1, 2, 3)
 	accepted(t, Docker, "A=1\r\nB=2\r3\n", "A=1@1 | B=2\r3@2")
+	refused(t, Docker, "A=1\r\r\n", 1)
+	refused(t, GitHub, "A<<E\n1\r\nE\n", 1)
 	refused(t, GitHub, "A=1\r\nB<<E\r\nx\nE\n", 1, 2, 3, 4)
 	for f, v := range map[Format]string{Docker: "x\r", GitHub: "x\r"} {
 		if err := f.Check("A", secret.Text(v)); secret.KindOf(err) != secret.Invalid {
@@ -274,6 +276,8 @@ func TestTooMuch(t *testing.T) {
 	}
 	refused(t, Docker, b.String(), MaxEntries+1)
 	refused(t, Shell, b.String(), MaxEntries+1)
+	refused(t, TOML, "A = ["+strings.Repeat("1,", maxNodes)+"]\n", 1)
+	refused(t, TOML, "A = 1\n"+strings.Repeat("[[B]]\n", maxNodes), maxNodes/2)
 	endless := io.MultiReader(strings.NewReader("A='"), zeros{})
 	if _, err := Read(endless, Shell); secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), "larger") {
 		t.Errorf("an endless input: %v", err)

@@ -66,8 +66,7 @@ func (s *set) data(n *yaml.Node, decode func(*yaml.Node) ([]byte, bool)) {
 
 // base64 decodes a value of data, whose lines may be broken.
 func (s *set) base64(n *yaml.Node) ([]byte, bool) {
-	text := strings.NewReplacer("\n", "", "\r", "", " ", "").Replace(n.Value)
-	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	b, err := base64.StdEncoding.Strict().DecodeString(strings.ReplaceAll(n.Value, " ", ""))
 	if err != nil {
 		s.problem(n.Line, "a value under data that is no base64; plain text belongs under stringData")
 		return nil, false

@@ -80,6 +80,10 @@ func (s *set) add(line int, name string, value []byte) {
 	if !s.name(line, name) {
 		return
 	}
+	if why := s.format.badValue(name, value); why != "" {
+		s.problem(line, "the value of %s %s, which %s cannot hold", name, why, s.format.article())
+		return
+	}
 	v := secret.Binary(value)
 	if utf8.Valid(value) {
 		v = secret.Text(value)

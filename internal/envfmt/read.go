@@ -3,6 +3,7 @@ package envfmt
 import (
 	"bytes"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -10,10 +11,10 @@ import (
 
 // What is read at most. More is [secret.Invalid].
 const (
-	MaxBytes     = 64 << 20 // of one input
-	MaxYAMLBytes = 16 << 20 // of one YAML document, which takes much more memory than its size
-	MaxEntries   = 100_000  // of one input
-	MaxDepth     = 64       // objects and lists within each other
+	MaxBytes         = 64 << 20 // of one input
+	MaxDocumentBytes = 16 << 20 // of one YAML or TOML document, which takes much more memory than its size
+	MaxEntries       = 100_000  // of one input
+	MaxDepth         = 64       // objects and lists within each other
 )
 
 // Read reads all entries, in their order. A text that is half right yields
@@ -30,8 +31,8 @@ func Read(r io.Reader, f Format) ([]Entry, error) {
 		return nil, err
 	}
 	limit := MaxBytes
-	if f == YAML || f == Kubernetes {
-		limit = MaxYAMLBytes
+	if f == YAML || f == TOML || f == Kubernetes {
+		limit = MaxDocumentBytes
 	}
 	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {
@@ -154,7 +155,7 @@ func (t *text) next() byte {
 // take skips the bytes that are in of and returns how many there were.
 func (t *text) take(of string) int {
 	start := t.at
-	for !t.done() && bytes.IndexByte([]byte(of), t.b[t.at]) >= 0 {
+	for !t.done() && strings.IndexByte(of, t.b[t.at]) >= 0 {
 		t.next()
 	}
 	return t.at - start
@@ -201,7 +202,7 @@ func (t *text) endOfLine() bool {
 // word takes the bytes up to one of ends, or the end of the line.
 func (t *text) word(ends string) string {
 	start := t.at
-	for !t.done() && t.b[t.at] != '\n' && bytes.IndexByte([]byte(ends), t.b[t.at]) < 0 {
+	for !t.done() && t.b[t.at] != '\n' && strings.IndexByte(ends, t.b[t.at]) < 0 {
 		t.at++
 	}
 	return string(t.b[start:t.at])

@@ -109,3 +109,16 @@ func (t *text) systemdDouble() (value []byte, why string) {
 	}
 	return nil, whyOpen
 }
+
+// escapeSystemd escapes what has a meaning in double quotes: to systemd only "
+// and the backslash, to a shell that sources the file also $ and the backtick.
+func escapeSystemd(b []byte) string {
+	out := make([]byte, 0, len(b)+8)
+	for _, c := range b {
+		if c == '"' || c == '\\' || c == '$' || c == '`' {
+			out = append(out, '\\')
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}

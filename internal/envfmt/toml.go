@@ -19,7 +19,7 @@ func (s *set) toml(b []byte) {
 		line := r.line
 		if why := r.statement(); why != "" {
 			s.problem(max(line, r.whyLine), "%s", why)
-			if why == whyDepth {
+			if why == whyDepth || why == whyNodes {
 				return // the library would follow it
 			}
 			r.skipLine()
@@ -105,12 +105,23 @@ type tomlReader struct {
 	*text
 	root, table *tomlTable
 	whyLine     int // of the last problem
+	nodes       int // values and tables so far
 }
+
+// maxNodes bounds the values and tables of a text: the library needs time and
+// memory for them that is out of proportion to their length.
+const (
+	maxNodes = 4 * MaxEntries
+	whyNodes = "more than 400,000 values, tables and parts of keys"
+)
 
 // statement reads a header, an assignment, a comment or nothing.
 func (r *tomlReader) statement() (why string) {
 	r.skipBlank()
 	r.whyLine = r.line
+	if r.nodes++; r.nodes > maxNodes {
+		return whyNodes
+	}
 	switch {
 	case r.done():
 		return ""
@@ -248,6 +259,7 @@ func (r *tomlReader) path() (path []string, why string) {
 		} else if part = r.word(" \t\r.=]#\"'"); part == "" || !only(part, nameBytes+"-") {
 			return nil, "no key where one is expected"
 		}
+		r.nodes++
 		if path = append(path, part); len(path) > MaxDepth {
 			return nil, whyDepth
 		}
@@ -262,9 +274,12 @@ func (r *tomlReader) path() (path []string, why string) {
 // value reads one value.
 func (r *tomlReader) value(depth int) (n *tomlNode, why string) {
 	r.whyLine = r.line
+	r.nodes++
 	switch c := r.peek(); {
 	case depth > MaxDepth:
 		return nil, whyDepth
+	case r.nodes > maxNodes:
+		return nil, whyNodes
 	case c == '"' || c == '\'':
 		text, why := r.tomlString(true)
 		return &tomlNode{scalar: true, text: text, inner: appendQuoted(nil, text)}, why

@@ -186,7 +186,7 @@ func (w *Writer) entry(name string, v secret.Value) {
 	case Docker:
 		w.text(name + "=" + string(b) + "\n")
 	case Systemd:
-		w.text(name + `="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(string(b)) + "\"\n")
+		w.text(name + `="` + escapeSystemd(b) + "\"\n")
 	case GitHub:
 		end := delimiter(b)
 		w.text(name + "<<" + end + "\n" + string(b) + "\n" + end + "\n")
