@@ -277,7 +277,7 @@ func TestTooMuch(t *testing.T) {
 	refused(t, Docker, b.String(), MaxEntries+1)
 	refused(t, Shell, b.String(), MaxEntries+1)
 	refused(t, TOML, "A = ["+strings.Repeat("1,", maxNodes)+"]\n", 1)
-	refused(t, TOML, "A = 1\n"+strings.Repeat("[[B]]\n", maxNodes), maxNodes/2)
+	refused(t, TOML, "A = 1\n"+strings.Repeat("[[B]]\n", maxNodes), maxNodes/2+1)
 	endless := io.MultiReader(strings.NewReader("A='"), zeros{})
 	if _, err := Read(endless, Shell); secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), "larger") {
 		t.Errorf("an endless input: %v", err)
