@@ -2,6 +2,7 @@ package envfmt
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -100,6 +101,26 @@ func TestAlteredIsTrue(t *testing.T) {
 			t.Fatalf("python alters: %v, said: %v\n%q", !altered[ForPython], altered[ForPython], text)
 		}
 	})
+}
+
+// Where no form suits all, the one is taken that most read.
+func TestAlteredChoosesTheForm(t *testing.T) {
+	for v, want := range map[string]string{
+		"":         "[]",
+		"a b":      "[docker]", // 'a b' is safe in a shell
+		"it's":     "[docker]", // "it's"
+		"a'b\"c":   "[]",       // without quotes
+		"a#b":      "[docker]", // 'a#b'
+		"a#b\\":    "[node]",   // without quotes: in quotes an old python-dotenv would go on
+		"a\n\\":    "[node python docker]",
+		"a\rb":     "[node docker]", // "a\rb"
+		"${A":      "[docker]",
+		"${A:-b}c": "[python docker]",
+	} {
+		if got := fmt.Sprint(Altered(text1(v))); got != want {
+			t.Errorf("%q: %s, want %s", v, got, want)
+		}
+	}
 }
 
 // A file written for a program is read by it, by tacit and by python-dotenv.

@@ -158,15 +158,19 @@ func jq(t testing.TB) parser {
 func shell(t testing.TB, name, locale string) func(path string, names []string) (map[string]string, error) {
 	t.Helper()
 	path := program(t, name)
+	dir := t.TempDir()
 	return func(file string, names []string) (map[string]string, error) {
-		script := `. "$1" || exit 1` + "\n"
+		var script strings.Builder
+		script.WriteString(`. "$1" || exit 1` + "\n")
 		for _, n := range names {
-			script += `printf '%s\0' "$` + n + "\"\n"
+			script.WriteString(`printf '%s\0' "$` + n + "\"\n")
 		}
-		cmd := exec.Command(path, "-s", "--", file)
-		cmd.Stdin = strings.NewReader(script)
+		if err := os.WriteFile(filepath.Join(dir, "script"), []byte(script.String()), 0o600); err != nil {
+			return nil, err
+		}
+		cmd := exec.Command(path, filepath.Join(dir, "script"), file)
 		cmd.Env = []string{"PATH=/nonexistent", "LC_ALL=" + locale}
-		cmd.Dir = t.TempDir()
+		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return nil, fmt.Errorf("%w: %d bytes of output", err, len(out))
