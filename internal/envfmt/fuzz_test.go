@@ -161,8 +161,7 @@ func FuzzReadYAML(f *testing.F) {
 			if err := yaml.Unmarshal(b, &nodes); err != nil {
 				return err
 			}
-			out := *v.(*map[string]any)
-			out = map[string]any{}
+			out := map[string]any{}
 			for k, n := range nodes {
 				switch n.Kind {
 				case yaml.ScalarNode:
