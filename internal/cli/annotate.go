@@ -79,6 +79,6 @@ func (a *app) annotate(ctx context.Context, arg string, f annotateFlags) error {
 	if a.flags.json {
 		return a.object(annotateJSON{Env: r.Env, Name: string(r.Name), Description: m.Description, Tags: m.Tags})
 	}
-	a.say("annotated", r.String(), "%s", tags(m.Tags))
+	a.done("annotated", r.String(), "%s", tags(m.Tags))
 	return nil
 }

@@ -40,6 +40,7 @@ type globals struct {
 	reason string
 	json   bool
 	yes    bool
+	quiet  bool
 }
 
 // Main runs the command line args (without the program's name) and returns
@@ -109,6 +110,7 @@ records it, and gives secrets to processes.`,
 	f.BoolP("help", "h", false, "show this help")
 	f.StringVar(&a.flags.reason, "reason", a.sys.Var(config.VarReason), "why: a `text` for the audit log")
 	f.BoolVar(&a.flags.json, "json", false, "print JSON, one object a line")
+	f.BoolVarP(&a.flags.quiet, "quiet", "q", false, "say nothing of what went well")
 	f.BoolVarP(&a.flags.yes, "yes", "y", false, "answer questions with yes")
 	for _, g := range groups() {
 		root.AddGroup(g)

@@ -234,7 +234,7 @@ func (a *app) runCopy(ctx context.Context, c *move.Copy, plan copyPlan) error {
 	})
 	bar.end()
 	if !a.flags.json && done.total() > 0 {
-		a.say("copied", c.To.String(), "%s", done)
+		a.done("copied", c.To.String(), "%s", done)
 	}
 	switch {
 	case failed > 0:

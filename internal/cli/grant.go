@@ -94,7 +94,7 @@ func (a *app) grant(ctx context.Context, args []string, f grantFlags) error {
 // edited tells of an edit of policy.cedar. An agent's counts for nothing yet.
 func (a *app) edited(verb, who, what string) {
 	if !a.agent() {
-		a.say(verb, who, "%s", what)
+		a.done(verb, who, "%s", what)
 		return
 	}
 	a.say("proposed", who, "%s", what)

@@ -21,6 +21,13 @@ func (a *app) say(verb, thing, format string, args ...any) {
 	_, _ = fmt.Fprintln(a.Err, strings.TrimRight(line, " "))
 }
 
+// done is say for what went as it should: --quiet leaves it out.
+func (a *app) done(verb, thing, format string, args ...any) {
+	if !a.flags.quiet {
+		a.say(verb, thing, format, args...)
+	}
+}
+
 // warn prints a message of tacit's own: its first line behind "tacit: ", the
 // further ones as they are.
 func (a *app) warn(format string, args ...any) {

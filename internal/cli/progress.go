@@ -30,7 +30,7 @@ func (a *app) progress(what string, total int) *progress {
 // step counts one thing done.
 func (p *progress) step() {
 	p.n++
-	if p.a.flags.json || !terminal(p.a.Err) || time.Now().Before(p.next) {
+	if p.a.flags.json || p.a.flags.quiet || !terminal(p.a.Err) || time.Now().Before(p.next) {
 		return
 	}
 	p.next, p.shown = time.Now().Add(showEvery), true

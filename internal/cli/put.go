@@ -122,7 +122,7 @@ func (a *app) put(ctx context.Context, arg string, f putFlags) error {
 	if a.flags.json {
 		err = a.object(changeJSON{Env: r.Env, Name: string(r.Name), Version: v.Number, ID: string(v.ID)})
 	} else {
-		a.say("put", plain(r), "version %d", v.Number)
+		a.done("put", plain(r), "version %d", v.Number)
 	}
 	if err == nil && f.declare != "" {
 		err = a.declare(ctx, o, r, f.declare)
@@ -281,7 +281,7 @@ func (a *app) declare(ctx context.Context, o *config.Opened, r secret.Ref, varia
 	if err != nil {
 		return err
 	}
-	a.say("declared", variable, "in %s", config.FileName)
+	a.done("declared", variable, "in %s", config.FileName)
 	if !trusted {
 		a.hint("the files here were not trusted, and still are not:  tacit trust")
 	}
@@ -332,7 +332,7 @@ func (a *app) rollback(ctx context.Context, arg string) error {
 	if r.At.Stage != "" {
 		was = "the " + was
 	}
-	a.say("rolled", plain(r), "%s is current again, as version %d", was, v.Number)
+	a.done("rolled", plain(r), "%s is current again, as version %d", was, v.Number)
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (a *app) putBatch(ctx context.Context, f putFlags) error {
 		return err
 	}
 	if !a.flags.json {
-		a.say("put", puts[0].Ref.Env+":", "%d %s", len(puts), plural(len(puts), "secret", "secrets"))
+		a.done("put", puts[0].Ref.Env+":", "%d %s", len(puts), plural(len(puts), "secret", "secrets"))
 		return nil
 	}
 	for i, p := range puts {

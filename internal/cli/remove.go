@@ -48,8 +48,10 @@ func (a *app) delete(ctx context.Context, arg string, opts *secret.DeleteOptions
 	if a.flags.json {
 		return a.object(changeJSON{Env: r.Env, Name: string(r.Name), Deleted: m.Deleted, Purge: m.Purge})
 	}
-	a.say("deleted", r.String(), "gone in %s", a.left(m.Purge))
-	a.hint("bring it back:  tacit undelete %s", r)
+	a.done("deleted", r.String(), "gone in %s", a.left(m.Purge))
+	if !a.flags.quiet {
+		a.hint("bring it back:  tacit undelete %s", r)
+	}
 	return nil
 }
 
@@ -73,7 +75,7 @@ func (a *app) undeleteCommand() *cobra.Command {
 			if a.flags.json {
 				return a.object(changeJSON{Env: r.Env, Name: string(r.Name), Version: v.Number})
 			}
-			a.say("undeleted", r.String(), "version %d", v.Number)
+			a.done("undeleted", r.String(), "version %d", v.Number)
 			return nil
 		},
 	}
@@ -102,7 +104,7 @@ this back, so it is a right of its own, and it asks first.`,
 			if a.flags.json {
 				return a.object(changeJSON{Env: r.Env, Name: string(r.Name), Destroyed: true})
 			}
-			a.say("destroyed", r.String(), "")
+			a.done("destroyed", r.String(), "")
 			return nil
 		},
 	}

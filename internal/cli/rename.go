@@ -63,7 +63,7 @@ func (a *app) rename(ctx context.Context, from, to string, lossy []string) error
 	if a.flags.json {
 		return a.object(renameJSON{Env: name.Env, Name: string(name.Name), From: string(old.Name)})
 	}
-	a.say("renamed", name.String(), "was %s", old.Name)
+	a.done("renamed", name.String(), "was %s", old.Name)
 	for _, v := range declaredAs(o, old) {
 		a.hint("%s still declares %s as %s", config.FileName, v, old.Name)
 	}

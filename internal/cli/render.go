@@ -173,7 +173,7 @@ func (r *rendering) write(path string, text []byte) error {
 	if r.flags.json {
 		return r.object(renderJSON{File: path, Bytes: len(text)})
 	}
-	r.say("rendered", path, "%d bytes", len(text))
+	r.done("rendered", path, "%d bytes", len(text))
 	return nil
 }
 
