@@ -22,9 +22,9 @@ func (a *app) envCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "env",
 		Short:   "Environments: dev, staging, prod",
-		Example: "  tacit env list",
+		Example: "  tacit env list\n  tacit env show prod\n  tacit env add staging",
 	}
-	c.AddCommand(&cobra.Command{
+	c.AddCommand(a.envAddCommand(), a.envShowCommand(), &cobra.Command{
 		Use:     "list",
 		Short:   "List the environments that tacit.toml declares",
 		Example: "  tacit env list",

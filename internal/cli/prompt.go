@@ -43,6 +43,26 @@ func (a *app) wants(ctx context.Context, question string) (bool, error) {
 		return true, nil
 	}
 	_, _ = fmt.Fprintf(a.Err, "%s? [y/N] ", audit.Printable(question))
+	answer, err := a.typedLine(ctx)
+	if err != nil {
+		return false, err
+	}
+	switch strings.ToLower(answer) {
+	case "y", "yes":
+		return true, nil
+	default:
+		return false, nil
+	}
+}
+
+// ask asks a person for a line, which is shown as it is typed.
+func (a *app) ask(ctx context.Context, what string) (string, error) {
+	_, _ = fmt.Fprintf(a.Err, "%s: ", audit.Printable(what))
+	return a.typedLine(ctx)
+}
+
+// typedLine reads a line, without the blanks around it.
+func (a *app) typedLine(ctx context.Context) (string, error) {
 	var line []byte
 	for !strings.HasSuffix(string(line), "\n") {
 		// A terminal gives a line at a time, so nothing is taken from the next
@@ -50,19 +70,14 @@ func (a *app) wants(ctx context.Context, question string) (bool, error) {
 		b, err := readSome(ctx, a.In)
 		if err != nil {
 			_, _ = fmt.Fprintln(a.Err)
-			return false, err
+			return "", err
 		}
 		line = append(line, b...)
 		if len(line) > 1<<10 {
-			return false, secret.Errorf(secret.Invalid, "", "that is no answer: nothing was changed")
+			return "", secret.Errorf(secret.Invalid, "", "that is no answer: nothing was changed")
 		}
 	}
-	switch strings.ToLower(strings.TrimSpace(string(line))) {
-	case "y", "yes":
-		return true, nil
-	default:
-		return false, nil
-	}
+	return strings.TrimSpace(string(line)), nil
 }
 
 // hidden asks for something without showing what is typed or pasted.

@@ -33,8 +33,12 @@ func opener(e Environment, store secret.Backend) func(context.Context) (secret.B
 		if e.Backend == BackendLocal {
 			return store, nil
 		}
-		return nil, secret.Errorf(secret.Unsupported, "", "environment %s: backend %s is not built yet\n  only %q is", e.Name, e.Backend, BackendLocal)
+		return nil, notBuilt(e.Name, e.Backend)
 	}
+}
+
+func notBuilt(env, backend string) error {
+	return secret.Errorf(secret.Unsupported, "", "environment %s: backend %s is not built yet\n  only %q is", env, backend, BackendLocal)
 }
 
 // embeddedOnly leaves of a project what may be used under files that are not
