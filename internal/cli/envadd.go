@@ -128,8 +128,14 @@ func (a *app) envShow(ctx context.Context, name string) error {
 		return a.object(envShowJSON{envJSON{e.Name, e.Backend, isDefault, e.Protected, e.Prefix, e.Address}, len(declared), caps})
 	}
 	for _, l := range [][2]string{
-		{"environment", e.Name}, {"backend", e.Backend}, {"address", e.Address}, {"mount", e.Mount}, {"prefix", e.Prefix},
-		{"note", envNote(e, isDefault)}, {"declared", count(len(declared), "secret")}, {"keeps", strings.Join(caps, ", ")},
+		{"environment", e.Name},
+		{"backend", e.Backend},
+		{"address", e.Address},
+		{"mount", e.Mount},
+		{"prefix", e.Prefix},
+		{"note", envNote(e, isDefault)},
+		{"declared", count(len(declared), "secret")},
+		{"keeps", strings.Join(caps, ", ")},
 	} {
 		if l[1] == "" {
 			continue
