@@ -162,11 +162,28 @@ func open(ctx context.Context, path string, k *keys, opts *Options) (*DB, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.start(ctx, c, k); err != nil {
+	if err := lite.First(d.start(ctx, c, k), syncLeft(path)); err != nil {
 		return nil, lite.First(err, c.Close())
 	}
 	d.readers <- c
 	return d, nil
+}
+
+// syncLeft makes durable what a killed process left in the write-ahead log: a
+// commit that was written and not synced is read like any other, and if the
+// audit log named it, and the power failed then, the store would seem to be
+// rolled back. The log is empty, and this is free, unless a process was killed
+// or others have the store open.
+func syncLeft(path string) error {
+	wal := path + "-wal"
+	if info, err := os.Stat(wal); err != nil || info.Size() == 0 {
+		return nil //nolint:nilerr // no log, nothing to sync
+	}
+	err := lite.SyncPath(wal)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // the last other process closed the store meanwhile
+	}
+	return err
 }
 
 // Memory makes a new store in memory: the same semantics, for one process, and

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -346,4 +347,19 @@ func TestReopen(t *testing.T) {
 	if d.StoreID() != f.StoreID() || d.KeyID() != f.key.ID() {
 		t.Fatal("another identity")
 	}
+}
+
+func TestSyncLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	noError(t, syncLeft(path)) // nobody has it open, and nobody was killed
+	noError(t, os.WriteFile(path+"-wal", nil, 0o600))
+	noError(t, syncLeft(path))
+	noError(t, os.WriteFile(path+"-wal", []byte("frames"), 0o200)) // it is synced: what cannot be opened fails
+	noError(t, os.Chmod(path+"-wal", 0o200))
+	if err := syncLeft(path); os.Getuid() != 0 && err == nil {
+		t.Error("a log that cannot be synced was taken for durable")
+	}
+	noError(t, os.Remove(path+"-wal"))
+	noError(t, os.Symlink(path+"-gone", path+"-wal"))
+	noError(t, syncLeft(path))
 }
