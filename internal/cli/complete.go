@@ -47,7 +47,7 @@ for it.`,
 	}
 }
 
-// bashAlone stands in for the two functions of the package bash-completion that
+// bashAlone stands in for the one function of the package bash-completion that
 // the script needs, where that is not installed.
 const bashAlone = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
     _get_comp_words_by_ref() {
@@ -57,15 +57,6 @@ const bashAlone = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
         cword=$((${#words[@]} - 1))
         cur=${words[cword]}
         prev=${words[cword - 1]}
-    }
-fi
-if ! declare -F __ltrim_colon_completions >/dev/null; then
-    __ltrim_colon_completions() {
-        [[ $1 == *:* && $COMP_WORDBREAKS == *:* ]] || return 0
-        local i before=${1%"${1##*:}"}
-        for i in "${!COMPREPLY[@]}"; do
-            COMPREPLY[i]=${COMPREPLY[i]#"$before"}
-        done
     }
 fi
 
