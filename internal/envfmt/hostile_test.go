@@ -275,7 +275,6 @@ func TestTooMuch(t *testing.T) {
 		fmt.Fprintf(&b, "A%d=\n", i)
 	}
 	refused(t, Docker, b.String(), MaxEntries+1)
-	refused(t, Shell, b.String(), MaxEntries+1)
 	refused(t, TOML, "A = ["+strings.Repeat("1,", maxNodes)+"]\n", 1)
 	refused(t, TOML, "A = 1\n"+strings.Repeat("[[B]]\n", maxNodes), maxNodes/2+1)
 	endless := io.MultiReader(strings.NewReader("A='"), zeros{})

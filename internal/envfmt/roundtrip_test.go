@@ -132,7 +132,9 @@ func holds(t *testing.T, f Format, read parser) {
 		}
 	}
 	if f != Kubernetes { // its values are base64, which has nothing to stumble over
-		one(t, pairs(f))
+		for some := range slices.Chunk(pairs(f), 2000) { // a library compares each name with each other
+			one(t, some)
+		}
 	}
 	rapid.Check(t, func(t *rapid.T) { one(t, sets(f).Draw(t, "entries")) })
 }
