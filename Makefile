@@ -44,8 +44,12 @@ cross:
 		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -mod=readonly -o /dev/null ./cmd/tacit || exit 1; \
 	done
 
-bench:
-	$(GO) test -run '^$$' -bench . -benchtime 2s ./...
+# The budgets first, each beside its limit or its peer; then every benchmark.
+# test/peers/install.sh puts the peers there that can be had.
+bench: build
+	$(GO) test -run '^$$' -bench 'Run$$|Many|Reads|Puts|References|Append' -benchtime 2s ./cmd/tacit . ./broker ./audit
+	python3 test/peers/bench.py bin/tacit
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./backend/... ./internal/... ./policy
 
 # Each fuzz target for FUZZTIME.
 fuzz:
