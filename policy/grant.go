@@ -187,6 +187,14 @@ func (g Grant) conditions(p *grantast.Policy) (*grantast.Policy, error) {
 // untilLayout is how Cedar writes a time.
 const untilLayout = "2006-01-02T15:04:05Z"
 
+// CheckRequest tells what of a host, methods and path patterns no condition of
+// a grant could be, so that what is declared elsewhere in the same words is
+// refused alike. The error is of kind [secret.Invalid].
+func CheckRequest(host string, methods, paths []string) error {
+	_, err := Grant{Hosts: []string{host}, Methods: methods, Paths: paths}.conditions(grantast.Permit())
+	return err
+}
+
 func checkHost(s string) (string, error) {
 	h := hostOf(s)
 	if h == "" || strings.HasSuffix(h, ".") || len(h) > 253 || strings.ContainsFunc(h, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*/:@?#"\%`, r) }) {

@@ -49,7 +49,7 @@ recorded, and verification reports the break for ever.`,
 		Example: "  tacit audit adopt",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if err := a.refuseAgent("adopt a log"); err != nil {
+			if err := a.refuseAgent(cmd.Context(), "adopt a log"); err != nil {
 				return err
 			}
 			s, err := config.OpenStore(cmd.Context(), a.sys, a.options(), true)

@@ -119,7 +119,7 @@ new epoch under a new first key.`,
 }
 
 func (a *app) restore(ctx context.Context, path string) (err error) {
-	if err := a.refuseAgent("restore a store"); err != nil {
+	if err := a.refuseAgent(ctx, "restore a store"); err != nil {
 		return err
 	}
 	f, err := os.Open(path) //nolint:gosec // the user names it

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tacit-secrets/tacit/internal/config"
@@ -53,11 +55,13 @@ func (a *app) plainRef(o *config.Opened, s string) (secret.Ref, error) {
 }
 
 // refuseAgent refuses what no verb covers, so that no grant can permit it to
-// an agent: what is trusted, what a store is and who opens it.
-func (a *app) refuseAgent(what string) error {
+// an agent: what is trusted, what a store is and who opens it. The refusal is
+// recorded where a store is there to record it.
+func (a *app) refuseAgent(ctx context.Context, what string) error {
 	c := a.sys.Caller()
 	if !c.Principal.IsAgent() {
 		return nil
 	}
-	return secret.Errorf(secret.Denied, "", "%s may not %s\n  a person does this, outside of the agent's session", c.Principal, what)
+	denial := secret.Errorf(secret.Denied, "", "%s may not %s\n  a person does this, outside of the agent's session", c.Principal, what)
+	return config.RecordRefusal(ctx, a.sys, a.options(), what, denial)
 }

@@ -88,7 +88,7 @@ func (a *app) compare(ctx context.Context, args []string, reveal bool) error {
 
 // mayReveal asks before values are shown. Agents are not asked.
 func (a *app) mayReveal(ctx context.Context) error {
-	if err := a.refuseAgent("see values in a diff"); err != nil {
+	if err := a.refuseAgent(ctx, "see values in a diff"); err != nil {
 		return err
 	}
 	return a.confirm(ctx, "show the values that differ")

@@ -41,7 +41,7 @@ are asked, unless flags answer them.`,
 }
 
 func (a *app) envAdd(ctx context.Context, name string, f envAddFlags) error {
-	if err := a.refuseAgent("add an environment"); err != nil {
+	if err := a.refuseAgent(ctx, "add an environment"); err != nil {
 		return err
 	}
 	o, err := a.open(ctx)

@@ -42,7 +42,7 @@ type initJSON struct {
 }
 
 func (a *app) init(ctx context.Context, recovery string, keyFile bool) error {
-	if err := a.refuseAgent("make a store"); err != nil {
+	if err := a.refuseAgent(ctx, "make a store"); err != nil {
 		return err
 	}
 	opts := config.InitOptions{Options: a.options(), Recovery: recovery}

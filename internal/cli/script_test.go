@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"flip":      flip,
 			"identity":  ageIdentity,
 			"listen":    listen,
+			"heard":     heard,
 			"number":    number,
 			"silentbus": silentBus,
 		},
@@ -117,6 +118,17 @@ func listen(ts *testscript.TestScript, _ bool, args []string) {
 		wg.Wait()
 		_ = out.Close()
 	})
+}
+
+// heard waits until what was sent to a socket of listen is in its file. One
+// connection is read after the other, so its own comes last: heard SOCKET
+func heard(ts *testscript.TestScript, _ bool, args []string) {
+	c, err := net.Dial("unix", ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(c.(*net.UnixConn).CloseWrite())
+	_, err = io.Copy(io.Discard, c)
+	ts.Check(err)
+	ts.Check(c.Close())
 }
 
 // number sets a variable to the n of the newest record that filters select:

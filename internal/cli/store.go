@@ -29,7 +29,7 @@ func (a *app) storeCommand() *cobra.Command {
 
 // withStore opens the store for administration and calls f.
 func (a *app) withStore(ctx context.Context, what string, noLog bool, f func(*config.StoreAdmin) error) (err error) {
-	if err := a.refuseAgent(what); err != nil {
+	if err := a.refuseAgent(ctx, what); err != nil {
 		return err
 	}
 	s, err := config.OpenStore(ctx, a.sys, a.options(), noLog)
@@ -54,7 +54,7 @@ func (a *app) keyListCommand() *cobra.Command {
 		Use: "list", Short: "List the ways to unlock the store", Example: "  tacit store key list", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), "look at the store's keys", false, func(s *config.StoreAdmin) error {
-				all, err := s.Slots()
+				all, err := s.Slots(cmd.Context())
 				if err != nil {
 					return err
 				}

@@ -31,7 +31,7 @@ exists; --yes never chooses one.`,
 }
 
 func (a *app) trust(ctx context.Context, store string) (err error) {
-	if err := a.refuseAgent("trust files"); err != nil {
+	if err := a.refuseAgent(ctx, "trust files"); err != nil {
 		return err
 	}
 	r, err := config.ReviewTrust(ctx, a.sys, a.options(), store)

@@ -85,7 +85,8 @@ func (x *Opened) CanDeclare(variable string) error {
 }
 
 // Declare adds a variable to tacit.toml, in front of which nothing is changed.
-// trusted tells whether the edit is trusted.
+// It needs the verb put on what is declared, and is recorded under it. trusted
+// tells whether the edit is trusted.
 func (x *Opened) Declare(ctx context.Context, variable string, r secret.Ref) (trusted bool, err error) {
 	if err := x.CanDeclare(variable); err != nil {
 		return false, err
@@ -103,10 +104,15 @@ func (x *Opened) Declare(ctx context.Context, variable string, r secret.Ref) (tr
 	if _, err := ParseFile(FileName, text); err != nil {
 		return false, err
 	}
-	if x.Standing < Trusted {
-		return false, WriteFile(filepath.Join(x.Root, FileName), text, 0o644)
-	}
-	return x.trustsEdits(), x.replace(ctx, FileName, text)
+	a := broker.Action{Verb: secret.Put, Env: cmp.Or(r.Env, x.Project.DefaultEnv), Name: r.Name, For: "declare " + variable}
+	err = x.Broker.Do(ctx, x.Caller, a, func(ctx context.Context) error {
+		if x.Standing < Trusted {
+			return WriteFile(filepath.Join(x.Root, FileName), text, 0o644)
+		}
+		trusted = x.trustsEdits()
+		return x.replace(ctx, FileName, text)
+	})
+	return trusted && err == nil, err
 }
 
 // Grants lists the grants of the policy as it stands, and how many policies
@@ -128,12 +134,20 @@ func (x *Opened) Grants() (all []policy.Stated, others int, err error) {
 func (x *Opened) PolicyText() []byte { return x.files[PolicyName] }
 
 // ReadLog decides and records that the log is read, and calls f with its
-// folder. The verb is verify.
+// folder. The verb is verify, of every environment: one log holds the records
+// of all.
 func (x *Opened) ReadLog(ctx context.Context, what string, f func(dir string) error) error {
 	if x.log == nil {
 		return secret.Errorf(secret.Unsupported, "", "records are sent to %s, and not kept here", x.user.Audit.Sink)
 	}
-	return x.Broker.Do(ctx, x.Caller, broker.Action{Verb: secret.Verify, Env: x.Env, For: "audit " + what}, func(context.Context) error {
+	about := broker.Action{Verb: secret.Verify, Env: x.Env, For: "audit " + what}
+	if env, _ := x.unreadable(x.Broker.Explain); env != "" {
+		about.Env = env // which the Broker denies, and records
+	}
+	return x.Broker.Do(ctx, x.Caller, about, func(context.Context) error {
+		if env, d := x.unreadable(x.Broker.Explain); env != "" {
+			return x.mayNotRead(env, d)
+		}
 		return f(x.LogDir())
 	})
 }
@@ -145,11 +159,26 @@ func (x *Opened) MayReadLog() error {
 	if err != nil {
 		return err
 	}
-	d := decider.Decide(policy.Request{Caller: x.Caller, Verb: secret.Verify, Env: x.Env, Time: x.opts.now()()})
-	if !d.Allowed {
-		return secret.Errorf(secret.Denied, "", "%s may not %s %s:\n  %s", x.Caller.Principal, secret.Verify, x.Env, d.Reason)
+	if env, d := x.unreadable(decider.Decide); env != "" {
+		return x.mayNotRead(env, d)
 	}
 	return nil
+}
+
+// unreadable returns the first environment whose records the caller may not
+// read, the one that is meant before the others; empty if there is none.
+func (x *Opened) unreadable(decide func(policy.Request) policy.Decision) (string, policy.Decision) {
+	for _, env := range append([]string{x.Env}, x.Project.EnvNames()...) {
+		d := decide(policy.Request{Caller: x.Caller, Verb: secret.Verify, Env: env, Time: x.opts.now()()})
+		if !d.Allowed {
+			return env, d
+		}
+	}
+	return "", policy.Decision{}
+}
+
+func (x *Opened) mayNotRead(env string, d policy.Decision) error {
+	return secret.Errorf(secret.Denied, "", "%s may not %s %s:\n  %s", x.Caller.Principal, secret.Verify, env, d.Reason)
 }
 
 // LogHead returns what the store remembers of the log, and the log's first

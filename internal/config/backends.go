@@ -22,7 +22,7 @@ func (x *Opened) environments() (map[string]broker.Env, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[name] = broker.Env{Prefix: e.Prefix, Open: opener(e, store)}
+		out[name] = broker.Env{Prefix: e.Prefix, Open: opener(e, store), Timeout: x.opts.wait}
 	}
 	return out, nil
 }

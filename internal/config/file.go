@@ -9,6 +9,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/tacit-secrets/tacit/policy"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -271,10 +272,35 @@ func (s *Secret) problems() [][2]string {
 			out = append(out, [2]string{"rotate", fmt.Sprintf("%q is no span of time like \"90d\"", *s.Rotate)})
 		}
 	}
-	if s.Use != nil && s.Use.Host == "" {
-		out = append(out, [2]string{"use", "a use section names its host"})
+	if s.Use != nil {
+		if text := s.Use.problem(); text != "" {
+			out = append(out, [2]string{"use", text})
+		}
 	}
 	return out
+}
+
+// problem tells what is wrong with a use section; empty if nothing is. Its
+// words are those of a grant, so what no grant could say is refused here too.
+func (u *Use) problem() string {
+	if u.Host == "" {
+		return "a use section names its host"
+	}
+	if u.Header != "" && !isHeader(u.Header) {
+		return fmt.Sprintf("%q is no header: write x-api-key", u.Header)
+	}
+	if err := policy.CheckRequest(u.Host, u.Methods, u.Paths); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// isHeader reports whether s can be the name of a header: a token of RFC 9110.
+func isHeader(s string) bool {
+	return len(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	})
 }
 
 // isVariable reports whether s can be the name of an environment variable.

@@ -78,6 +78,13 @@ func TestParseFileRefusals(t *testing.T) {
 		{"prefix", "[env.dev]\nprefix = \"../x/\"\n", "tacit.toml:2: "},
 		{"rotate", "[secrets.A]\nref = \"a\"\nrotate = \"ninety\"\n", "tacit.toml:3: "},
 		{"compose", "[secrets.A]\ncompose = \"$x\"\n", "write $$ for a dollar sign"},
+		{"no host", "[secrets.A.use]\nheader = \"x-api-key\"\n", "a use section names its host"},
+		{"host", "[secrets.A]\nref = \"a\"\n[secrets.A.use]\nhost = \"https://api.example.com/\"\n", `tacit.toml:3: "https://api.example.com/" is no host`},
+		{"any host", "[secrets.A.use]\nhost = \"*.example.com\"\n", "is no host"},
+		{"header", "[secrets.A.use]\nhost = \"h\"\nheader = \"a: b\"\n", `"a: b" is no header`},
+		{"method", "[secrets.A.use]\nhost = \"h\"\nmethods = [\"GET\", \"P OST\"]\n", `"P OST" is no method`},
+		{"path", "[secrets.A.use]\nhost = \"h\"\npaths = [\"v1/**\"]\n", `path "v1/**" does not begin with /`},
+		{"star", "[env.dev.secrets.A.use]\nhost = \"h\"\npaths = [\"/v1/*\"]\n", "a single * for nothing"},
 		{"two problems", "[secrets.A]\nas = \"disk\"\nref = \"..\"\n", "tacit.toml:2: \"disk\""},
 	}
 	for _, tt := range tests {

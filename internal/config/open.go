@@ -29,6 +29,8 @@ type Options struct {
 	Passphrase Prompt           // asks a person; nil: nobody is there
 	NoKeyring  bool             // key files only
 	Now        func() time.Time // nil: time.Now
+
+	wait time.Duration // how long other processes are waited for; 0: as store, log and Broker do by themselves
 }
 
 // Opened is a project that is ready for use.
@@ -136,6 +138,7 @@ func (x *Opened) boundStore(root *string) (string, error) {
 func (x *Opened) openStore(ctx context.Context, id string) error {
 	u := unlocker(x.sys, x.user, x.opts)
 	db, err := state.Open(ctx, x.sys.storeFile(id), &state.Options{
+		Wait: x.opts.wait,
 		Unlock: func(ctx context.Context, storeID string, slots seal.Slots) (*seal.Key, error) {
 			return u.Unlock(ctx, storeID, slots)
 		},
@@ -239,6 +242,7 @@ func withAuditDir(err error) error {
 func (x *Opened) logConfig() audit.Config {
 	return audit.Config{
 		Dir: x.LogDir(), KeyDir: x.sys.storeDir(x.StoreID), Key: x.db.AuditKey(), Store: anchor{x.db}, Now: x.opts.Now,
+		LockWait: x.opts.wait,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/secret"
@@ -31,7 +32,8 @@ func stackSystem(dir string) System {
 	return NewSystem(dir, filepath.Join(filepath.Dir(dir), "home"), "mia", nil)
 }
 
-var stackOptions = Options{NoKeyring: true}
+// stackOptions wait long for other processes: a busy machine is no failure.
+var stackOptions = Options{NoKeyring: true, wait: 5 * time.Minute}
 
 func newStack(t testing.TB) stack {
 	t.Helper()

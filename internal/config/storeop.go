@@ -40,6 +40,9 @@ func OpenStore(ctx context.Context, s System, o Options, noLog bool) (*StoreAdmi
 		x.Caller.Reason = o.Reason
 		if x.Caller.Principal != x.sealed.Owner {
 			err = secret.Errorf(secret.Denied, "", "%s may not change the store: only %s may", x.Caller.Principal, x.sealed.Owner)
+			if !noLog {
+				err = x.refuse(ctx, "open the store for administration", err)
+			}
 		}
 	}
 	if err != nil {
@@ -48,21 +51,52 @@ func OpenStore(ctx context.Context, s System, o Options, noLog bool) (*StoreAdmi
 	return &StoreAdmin{x}, nil
 }
 
+// RecordRefusal records that a caller was refused what no verb covers, and
+// returns the refusal. It asks nobody for a passphrase: where nothing opens
+// the store, or there is none, the refusal stands without a record. Where the
+// log takes no record, its error is the answer.
+func RecordRefusal(ctx context.Context, s System, o Options, what string, refusal error) error {
+	o.Passphrase = nil
+	x := &Opened{sys: s, opts: o}
+	err := x.find(ctx)
+	if err == nil {
+		err = x.openLog(ctx)
+	}
+	if err == nil {
+		x.Caller = s.Caller()
+		x.Caller.Reason = o.Reason
+		refusal = x.refuse(ctx, what, refusal)
+	}
+	return errors.Join(refusal, x.Close())
+}
+
+// refuse records a refusal and returns it, or why it could not be recorded.
+func (x *Opened) refuse(ctx context.Context, what string, refusal error) error {
+	err := x.record(ctx, x.Caller, what, func(context.Context) error { return refusal })
+	if secret.KindOf(err) == secret.Unavailable {
+		return err
+	}
+	return refusal
+}
+
 // Close gives back what OpenStore took.
 func (a *StoreAdmin) Close() error { return a.x.Close() }
 
 // StoreID returns the store's identity.
 func (a *StoreAdmin) StoreID() string { return a.x.StoreID }
 
-// Slots lists the ways to unlock the store.
-func (a *StoreAdmin) Slots() ([]Slot, error) {
-	all, err := a.x.db.Slots()
+// Slots lists the ways to unlock the store. It is recorded as a list.
+func (a *StoreAdmin) Slots(ctx context.Context) (out []Slot, err error) {
+	x := a.x
+	err = x.recordAs(ctx, x.Caller, secret.List, "store key list", func(context.Context) error {
+		all, err := x.db.Slots()
+		for _, t := range all {
+			out = append(out, x.shown(&t))
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	var out []Slot
-	for _, t := range all {
-		out = append(out, a.x.shown(&t))
 	}
 	return out, nil
 }
@@ -176,8 +210,16 @@ func (x *Opened) rekey(ctx context.Context) (r seal.Rekeyed, err error) {
 	return r, nil
 }
 
-// Check reads the whole store and reports the first thing that is wrong.
-func (a *StoreAdmin) Check(ctx context.Context) (state.Report, error) { return a.x.db.Check(ctx) }
+// Check reads the whole store and reports the first thing that is wrong. It is
+// recorded as a list: no value leaves.
+func (a *StoreAdmin) Check(ctx context.Context) (r state.Report, err error) {
+	x := a.x
+	err = x.recordAs(ctx, x.Caller, secret.List, "store check", func(ctx context.Context) (err error) {
+		r, err = x.db.Check(ctx)
+		return err
+	})
+	return r, err
+}
 
 // Backup writes the store, encrypted to age recipients. It is recorded as a get:
 // values leave.
