@@ -129,6 +129,11 @@ func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child
 	p := childPlan{got: got, clean: f.clean, redact: !f.noRedact, agent: caller.Principal.IsAgent()}
 	if caller.Principal != o.Caller.Principal {
 		p.mark = identity.FormatSession(caller)
+		done, err := a.sys.BeginSession(caller)
+		if err != nil {
+			return child.Result{}, err
+		}
+		defer done()
 	}
 	return a.start(ctx, argv, p)
 }

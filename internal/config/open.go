@@ -364,12 +364,16 @@ func (s System) Caller() secret.Caller {
 	})
 }
 
-func (s System) sessionsDir() string {
-	if s.RuntimeDir == "" {
-		return ""
-	}
-	return filepath.Join(s.RuntimeDir, "tacit", "sessions")
+// BeginSession tells the other tacit processes of this user that what runs
+// below this one is an agent, whatever its environment says, until the function
+// it returns is called.
+func (s System) BeginSession(c secret.Caller) (done func(), err error) {
+	return identity.Register(s.sessionsDir(), c)
 }
+
+// sessionsDir lies beside the stores: who finds a store finds the sessions too,
+// without a variable that an agent could drop.
+func (s System) sessionsDir() string { return filepath.Join(s.dataDir(), "sessions") }
 
 // KnownAgent tells whether a program is an agent that people run.
 func KnownAgent(argv0 string) (name string, ok bool) { return identity.KnownAgent(argv0) }

@@ -50,13 +50,13 @@ type Process struct {
 type Session struct {
 	Process
 	Principal secret.Principal
-	ID        string
+	ID        string // empty: the agent names it, if it does
 }
 
 // Local returns the caller of a command. An ancestor that is a live session
 // says more than a variable, which what runs in the session may set: a
-// variable can name the session and its sub-agent, but no other agent. A
-// variable that is empty is no mark.
+// variable can name a session that has no name of its own, and its sub-agent,
+// but no other agent. A variable that is empty is no mark.
 func Local(in Inputs) secret.Caller {
 	env := in.Env
 	if env == nil {
@@ -64,7 +64,7 @@ func Local(in Inputs) secret.Caller {
 	}
 	marked, isMarked := fromEnv(env)
 	if s, ok := in.session(); ok {
-		if isMarked && marked.Principal == s.Principal && marked.Session == s.ID {
+		if isMarked && marked.Principal == s.Principal && (s.ID == "" || marked.Session == s.ID) {
 			return marked
 		}
 		return secret.Caller{Principal: s.Principal, How: secret.ByMark, Session: s.ID}

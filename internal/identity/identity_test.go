@@ -97,6 +97,28 @@ func TestRegisterIsSeenByDescendants(t *testing.T) {
 	}
 }
 
+// An agent's session that tacit did not name is named by the agent itself.
+func TestUnnamedSession(t *testing.T) {
+	above := Process{PID: 7, Start: 1}
+	in := Inputs{
+		Login: "mia", Ancestors: func() []Process { return []Process{above} },
+		Sessions: []Session{{above, claudeCode, ""}},
+	}
+	for _, c := range []struct {
+		vars map[string]string
+		want secret.Caller
+	}{
+		{nil, secret.Caller{Principal: claudeCode, How: secret.ByMark}},
+		{map[string]string{VarClaude: "1", VarClaudeSession: "s1"}, secret.Caller{Principal: claudeCode, How: secret.ByMark, Session: "s1"}},
+		{map[string]string{VarSession: "agent:other/s1"}, secret.Caller{Principal: claudeCode, How: secret.ByMark}},
+	} {
+		in.Env = func(k string) string { return c.vars[k] }
+		if got := Local(in); got != c.want {
+			t.Errorf("%v: %+v", c.vars, got)
+		}
+	}
+}
+
 func TestSessionRoundTrip(t *testing.T) {
 	for _, c := range []secret.Caller{{Principal: "agent:a", Session: "s", How: secret.ByMark}, {Principal: "agent:a", Session: "s", Agent: "b", How: secret.ByMark}} {
 		if got := ParseSession(FormatSession(c)); got != c {
@@ -106,7 +128,7 @@ func TestSessionRoundTrip(t *testing.T) {
 }
 
 func TestRegisterRefusesWhatIsNoAgent(t *testing.T) {
-	for _, c := range []secret.Caller{{}, {Principal: "user:mia", Session: "s"}, {Principal: "agent:", Session: "s"}, {Principal: "agent:x"}, {Principal: "agent:x", Session: "a/b"}} {
+	for _, c := range []secret.Caller{{}, {Principal: "user:mia", Session: "s"}, {Principal: "agent:", Session: "s"}, {Principal: "agent:x", Session: "a/b"}} {
 		if _, err := Register(t.TempDir(), c); secret.KindOf(err) != secret.Invalid {
 			t.Errorf("%+v: %v", c, err)
 		}

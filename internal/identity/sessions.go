@@ -18,13 +18,14 @@ import (
 const maxSessions = 1024
 
 // Register tells other tacit processes that this one is an agent's session,
-// until the function it returns is called. dir is a folder of the user's own,
-// in $XDG_RUNTIME_DIR; where the system does not tell processes apart nothing
+// until the function it returns is called. dir is a folder of the user's own;
+// where the system does not tell processes apart nothing
 // is written. Files that dead processes left are swept, so that they never
-// crowd out the live. The error is [secret.Invalid] if c is no agent's session.
+// crowd out the live. The error is [secret.Invalid] if c is no agent, or the
+// name of its session, which may be empty, is none.
 func Register(dir string, c secret.Caller) (done func(), err error) {
-	if _, _, ok := c.Principal.Split(); !ok || !c.Principal.IsAgent() || !isID(c.Session) {
-		return nil, secret.Errorf(secret.Invalid, "", "a session has an agent and an id")
+	if _, _, ok := c.Principal.Split(); !ok || !c.Principal.IsAgent() || c.Session != "" && !isID(c.Session) {
+		return nil, secret.Errorf(secret.Invalid, "", "a session is an agent's, and its name has no spaces and no /")
 	}
 	self, ok := Self()
 	if !ok || dir == "" {
