@@ -36,6 +36,7 @@ type Report struct {
 	Checkpoint string   // the newest, as a signed note
 	Open       []uint64 // changes that began and did not end: outcome unknown
 	Recovered  []uint64 // records that tell of bytes cut off after a crash
+	Adopted    []uint64 // records that tell of an older log, which is not here
 	FirstKeys  []string // of each epoch: FirstKey, and one for each of Epochs
 	Epochs     []string // where the log begins anew by someone's decision: breaks
 	Damage     []string // what is wrong, by segment and line; empty: sound
@@ -278,6 +279,8 @@ func (v *verification) line(b []byte) error {
 		delete(v.begun, *r.Begun)
 	case r.Verb == Recover:
 		v.r.Recovered = append(v.r.Recovered, r.N)
+	case r.Verb == Adopt:
+		v.r.Adopted = append(v.r.Adopted, r.N)
 	}
 	if v.o.Each != nil {
 		if err := v.o.Each(*r); err != nil {

@@ -55,6 +55,7 @@ type verifyJSON struct {
 	FirstKey  string   `json:"first_key"`
 	Open      []uint64 `json:"open,omitempty"`
 	Recovered []uint64 `json:"recovered,omitempty"`
+	Adopted   []uint64 `json:"adopted,omitempty"`
 	Epochs    []string `json:"epochs,omitempty"`
 	Damage    []string `json:"damage,omitempty"`
 }
@@ -133,7 +134,7 @@ func (a *app) refused(ctx context.Context, denial error) error {
 // verdict prints what was found. Damage is exit code 1.
 func (a *app) verdict(r audit.Report, o audit.VerifyOptions) error {
 	if a.flags.json {
-		if err := a.object(verifyJSON{r.Sound(), r.Records, r.Segments, r.FirstKey, r.Open, r.Recovered, r.Epochs, r.Damage}); err != nil {
+		if err := a.object(verifyJSON{r.Sound(), r.Records, r.Segments, r.FirstKey, r.Open, r.Recovered, r.Adopted, r.Epochs, r.Damage}); err != nil {
 			return err
 		}
 		if !r.Sound() {
@@ -150,6 +151,9 @@ func (a *app) verdict(r audit.Report, o audit.VerifyOptions) error {
 	a.say("verified", fmt.Sprintf("%s in %s, first key %s", count(int(r.Records), "record"), count(r.Segments, "segment"), r.FirstKey), "") //nolint:gosec // fits
 	if n := len(r.Recovered); n > 0 {
 		a.hint("%s of bytes cut off after a crash: tacit audit list --verb recover", count(n, "record"))
+	}
+	if n := len(r.Adopted); n > 0 {
+		a.hint("%s of an older log that is not here: tacit audit list --verb adopt", count(n, "record"))
 	}
 	if len(r.Open) > 0 {
 		a.hint("%s: the outcome is unknown (record %s)", count(len(r.Open), "change")+" began and did not end", list(r.Open))

@@ -62,6 +62,10 @@ func (a *app) init(ctx context.Context, recovery string, keyFile bool) error {
 		a.say("created", config.FileName, "project %s, environment dev (embedded)", m.Project)
 	}
 	a.madeStore(m)
+	if m.Left != "" {
+		a.say("left", "store "+m.Left[:4]+"…", "this folder used it before; it is kept")
+		a.hint("to have it back:  tacit trust --store %s", m.Left)
+	}
 	switch {
 	case identity != "":
 		a.showRecovery(identity)

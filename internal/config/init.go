@@ -24,8 +24,9 @@ type Made struct {
 	Passed   string // why a keyring that may be there was passed over; empty: it was not
 	AuditKey string // the log's first public key
 	Project  string
-	Wrote    bool // tacit.toml was written
-	Ignored  bool // tacit.local.toml was added to .gitignore
+	Wrote    bool   // tacit.toml was written
+	Ignored  bool   // tacit.local.toml was added to .gitignore
+	Left     string // the store that the folder used before, kept as it is; empty: none
 }
 
 // InitOptions belong to Init.
@@ -44,7 +45,8 @@ backend = "local"
 
 // Init makes a project of a folder: a new store with a random id, its audit
 // log, and tacit.toml if there is none. It opens no store that exists.
-// Conflict where the folder is bound already.
+// Conflict where the folder is a project with a store already; a folder that
+// was emptied gets a new one, since the old store says nothing about it.
 func Init(ctx context.Context, s System, o InitOptions) (Made, error) {
 	root, err := filepath.Abs(cmp.Or(o.Dir, s.Dir))
 	if err == nil {
@@ -57,7 +59,8 @@ func Init(ctx context.Context, s System, o InitOptions) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
-	if err := s.unbound(root); err != nil {
+	left, err := s.unbound(root)
+	if err != nil {
 		return Made{}, err
 	}
 	wrote, err := writeDefault(s, u, root)
@@ -75,7 +78,7 @@ func Init(ctx context.Context, s System, o InitOptions) (Made, error) {
 	if err != nil {
 		err = errors.Join(err, unwrite(wrote, root))
 	}
-	m.Wrote = wrote
+	m.Wrote, m.Left = wrote, left
 	if err == nil {
 		m.Ignored, err = ignoreLocal(root)
 	}
@@ -90,20 +93,24 @@ func unwrite(wrote bool, root string) error {
 	return os.Remove(filepath.Join(root, FileName))
 }
 
-// unbound refuses a folder that uses a store already.
-func (s System) unbound(root string) error {
+// unbound refuses a project that uses a store already. left is the store that a
+// folder used which is no project any more.
+func (s System) unbound(root string) (left string, err error) {
 	index, err := readFolders(s)
 	if err != nil {
-		return err
+		return "", err
 	}
 	id, ok := index.Folders[root]
 	if !ok {
-		return nil
+		return "", nil
 	}
 	if _, err := os.Stat(s.storeFile(id)); os.IsNotExist(err) {
-		return nil // the store is gone; the hint is stale
+		return "", nil // the store is gone; the hint is stale
 	}
-	return secret.Errorf(secret.Conflict, "", "%s is bound to store %s… already\n  look at it:  tacit env list", root, id[:4])
+	if _, err := os.Lstat(filepath.Join(root, FileName)); os.IsNotExist(err) {
+		return id, nil
+	}
+	return "", secret.Errorf(secret.Conflict, "", "%s is bound to store %s… already\n  look at it:  tacit env list", root, id[:4])
 }
 
 // writeDefault writes tacit.toml where there is none.
