@@ -74,3 +74,9 @@ func sweepOne(dir string) {
 	_ = os.RemoveAll(dir)
 	_ = f.Close()
 }
+
+// private reports whether a folder is this user's, and closed to others.
+func private(dir string) bool {
+	var s unix.Stat_t
+	return unix.Lstat(dir, &s) == nil && s.Mode&unix.S_IFMT == unix.S_IFDIR && int(s.Uid) == os.Getuid() && s.Mode&0o077 == 0
+}

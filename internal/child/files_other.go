@@ -13,3 +13,5 @@ func inMemory(string) bool { return false }
 func hold(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func sweep([]string) {}
+
+func private(string) bool { return false }

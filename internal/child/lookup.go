@@ -10,6 +10,13 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
+// Find returns the file that a command would be started from, as [Run] does
+// with the PATH of env. The error is that of Run.
+func Find(command string, env []string) (string, error) {
+	path, _, err := lookup(command, "", env)
+	return path, err
+}
+
 // notStarted turns the reason why a command cannot start into its exit code
 // and an error.
 func notStarted(command string, err error) (int, error) {

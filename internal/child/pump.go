@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/tacit-secrets/tacit/internal/match"
@@ -16,6 +17,7 @@ const pipeSize = 1 << 20
 // A pump passes one stream on, redacted.
 type pump struct {
 	r    *os.File
+	mu   sync.Mutex // of w
 	w    *match.Writer
 	err  error // of the destination, but a closed one is no error
 	done chan struct{}
@@ -33,7 +35,9 @@ func (p *pump) run() {
 	err := p.copy()
 	_ = p.r.Close()
 	if err == nil {
+		p.mu.Lock()
 		err = p.w.Close()
+		p.mu.Unlock()
 	}
 	if !brokenPipe(err) {
 		p.err = err
@@ -45,7 +49,7 @@ func (p *pump) copy() error {
 	for {
 		n, err := p.r.Read(buf)
 		if n > 0 {
-			if _, err := p.w.Write(buf[:n]); err != nil {
+			if err := p.write(buf[:n]); err != nil {
 				return err
 			}
 		}
@@ -70,11 +74,25 @@ func (p *pump) rest(buf []byte) error {
 			break
 		}
 		left -= n
-		if _, err := p.w.Write(buf[:n]); err != nil {
+		if err := p.write(buf[:n]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *pump) write(b []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.w.Write(b)
+	return err
+}
+
+// follow looks for other values from now on.
+func (p *pump) follow(m *match.Matcher) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.w.Follow(m)
 }
 
 // drain tells the pump that the child has ended.

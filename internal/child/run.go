@@ -39,10 +39,22 @@ type Config struct {
 	// terminal is handed to the child itself and not searched; so is every
 	// stream if there is nothing to look for.
 	Redact *match.Matcher
+	// Changes, if not nil, are for the child while it runs. Each is taken once
+	// it has begun; on Windows none is.
+	Changes <-chan Change
 	// Grace: zero is [DefaultGrace].
 	Grace time.Duration
 	// Limits are those that [Harden] took from this process.
 	Limits Limits
+}
+
+// A Change is told to a running child.
+type Change struct {
+	// Redact takes the place of that of the [Config]. It is to hold the values
+	// of before too: they may still come.
+	Redact *match.Matcher
+	// Signal is sent to the child then; nil is none.
+	Signal os.Signal
 }
 
 // A Result says how a child ended.
@@ -127,7 +139,7 @@ func (s *streams) open(i int, f *os.File, cfg Config) error {
 			return err
 		}
 		s.files, s.opened = append(s.files, null), append(s.opened, null)
-	case i == 0 || cfg.Redact.Empty() || isTerminal(f):
+	case i == 0 || cfg.Redact.Empty() && cfg.Changes == nil || isTerminal(f):
 		s.files = append(s.files, f)
 	case i == 2 && len(s.pumps) > 0 && same(f, cfg.Stdout):
 		// One pipe for both, or their order would be lost.
@@ -165,6 +177,13 @@ func (s *streams) begin() {
 	s.started()
 	for _, p := range s.pumps {
 		go p.run()
+	}
+}
+
+// follow looks for other values in the output from now on.
+func (s *streams) follow(m *match.Matcher) {
+	for _, p := range s.pumps {
+		p.follow(m)
 	}
 }
 

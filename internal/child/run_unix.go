@@ -20,7 +20,7 @@ func run(ctx context.Context, cfg Config, path string, s *streams) (Result, erro
 	if err := ctx.Err(); err != nil {
 		return Result{Code: CodeNotExecutable}, secret.Errorf(secret.Unavailable, "", "%s was not started: %s", cfg.Argv[0], err)
 	}
-	j := &job{tty: terminalOf(cfg)}
+	j := &job{tty: terminalOf(cfg), changes: cfg.Changes, streams: s}
 	defer j.listen()()
 	events := make(chan event)
 	go j.live(cfg, path, s.files, events)
@@ -54,6 +54,8 @@ type job struct {
 	tty     *os.File // the terminal that was handed over; nil if none was
 	process *os.Process
 	signals chan os.Signal
+	changes <-chan Change
+	streams *streams
 	initial termState // of the terminal
 }
 
@@ -105,10 +107,24 @@ func (j *job) start(cfg Config, path string, files []*os.File) error {
 		attr.Sys.Ctty = int(j.tty.Fd())
 		j.initial = j.settings()
 	}
+	defer heed(unix.SIGTTOU)()
 	defer cfg.Limits.lift()()
 	p, err := os.StartProcess(path, cfg.Argv, attr)
 	j.process = p
 	return err
+}
+
+// heed keeps a child that is started from ignoring a signal, as this process
+// may since an earlier child had the terminal, and returns what ignores it
+// again. A caught signal has its default in a new program; Reset would leave it
+// ignored.
+func heed(s unix.Signal) (ignore func()) {
+	if !signal.Ignored(s) {
+		return func() {}
+	}
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, s)
+	return func() { signal.Ignore(s) }
 }
 
 // follow passes signals on and follows the child into suspension until it has
@@ -125,6 +141,11 @@ func (j *job) follow(ctx context.Context, grace time.Duration, events <-chan eve
 			j.suspend(e.stopped)
 		case s := <-j.signals:
 			j.pass(s)
+		case c := <-j.changes:
+			j.streams.follow(c.Redact)
+			if c.Signal != nil {
+				j.send(c.Signal)
+			}
 		case <-done:
 			done = nil
 			j.send(unix.SIGTERM)

@@ -14,7 +14,7 @@ func (a *app) commands(group string) []*cobra.Command {
 	switch group {
 	case "secrets":
 		return []*cobra.Command{
-			a.putCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.rollbackCommand(),
+			a.putCommand(), a.editCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.rollbackCommand(),
 			a.deleteCommand(), a.undeleteCommand(), a.destroyCommand(),
 			a.copyCommand(), a.renameCommand(), a.diffCommand(), a.annotateCommand(), a.searchCommand(), a.generateCommand(),
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -88,6 +89,10 @@ func (s System) Var(name string) string {
 	v, _ := s.lookup(name)
 	return v
 }
+
+// Editor returns the command that the user edits texts with: $VISUAL, or else
+// $EDITOR; empty if neither is set.
+func (s System) Editor() string { return cmp.Or(s.Var("VISUAL"), s.Var("EDITOR")) }
 
 // User returns the principal of the operating system's user.
 func (s System) User() secret.Principal { return secret.Principal(secret.User + ":" + s.Login) }

@@ -50,6 +50,22 @@ func (w *Writer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redact
 // Counts returns how often each label was put in the place of a value so far.
 func (w *Writer) Counts() map[string]int { return maps.Clone(w.state().counts) }
 
+// Follow looks for the patterns of m from here on, also in what is kept back.
+// Those of before are forgotten unless m has them too.
+func (w *Writer) Follow(m *Matcher) {
+	s := w.state()
+	// The candidate and the label belong to the engine of before. What is kept
+	// back is looked at again, from its beginning.
+	s.e, s.open, s.cand, s.last = nil, false, candidate{}, -1
+	if !m.Empty() {
+		s.e = m.engine()
+	} else if len(s.held) > 0 && s.err == nil {
+		s.out = s.out[:0]
+		s.pass(s.held[min(s.cover, len(s.held)):])
+		s.held, s.cover = s.held[:0], 0
+	}
+}
+
 // Write implements [io.Writer]. It returns the errors of the destination as
 // they are, and keeps returning the first one.
 func (w *Writer) Write(p []byte) (int, error) {
