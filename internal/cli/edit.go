@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/internal/child"
 	"github.com/tacit-secrets/tacit/internal/config"
 	"github.com/tacit-secrets/tacit/policy"
@@ -113,9 +114,12 @@ func (e *editing) of() child.DraftOf {
 // allowed refuses who may read but not write, before an editor is opened for
 // nothing. The write itself is decided again.
 func (e *editing) allowed(ctx context.Context) error {
-	d := e.opened.Broker.Explain(policy.Request{Caller: e.opened.Caller, Verb: secret.Put, Env: e.ref.Env, Name: e.ref.Name, Time: e.now()})
-	if !d.Allowed {
-		return secret.Errorf(secret.Denied, "", "%s may not put %s\n  %s", e.opened.Caller.Principal, plain(e.ref), d.Reason)
+	r := policy.Request{Caller: e.opened.Caller, Verb: secret.Put, Env: e.ref.Env, Name: e.ref.Name, Time: e.now()}
+	if !e.opened.Broker.Explain(r).Allowed {
+		a := broker.Action{Verb: r.Verb, Env: r.Env, Name: r.Name, For: "edit"}
+		return e.opened.Broker.Do(ctx, r.Caller, a, func(context.Context) error { // records the refusal
+			return secret.Errorf(secret.Denied, "", "%s may not put %s", r.Caller.Principal, plain(e.ref))
+		})
 	}
 	return e.askProtected(ctx, e.opened, e.ref)
 }
