@@ -133,7 +133,7 @@ records it, and gives secrets to processes.`,
 		}
 		return a.group(c, args)
 	}
-	a.completeFlags(root)
+	a.complete(root)
 	return root
 }
 

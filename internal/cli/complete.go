@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tacit-secrets/tacit/internal/config"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -15,8 +14,8 @@ func (a *app) completionCommand() *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print a script that completes tacit's commands in a shell",
 		Long: `Print a script for bash, zsh, fish or powershell, to be loaded by that shell: it completes
-commands, flags, and the names of secrets that tacit.toml declares. No store is opened
-for it.`,
+commands, flags, environments, and the names and variables that tacit.toml declares. No
+store is opened for it.`,
 		Example: `  source <(tacit completion bash)
   tacit completion zsh > "${fpath[1]}/_tacit"
   tacit completion fish > ~/.config/fish/completions/tacit.fish
@@ -28,12 +27,11 @@ for it.`,
 			var err error
 			switch args[0] {
 			case "bash":
-				b.WriteString(bashAlone)
-				err = c.Root().GenBashCompletionV2(&b, true)
+				err = bashCompletion(c.Root(), &b)
 			case "zsh":
-				err = c.Root().GenZshCompletion(&b)
+				err = zshCompletion(c.Root(), &b)
 			case "fish":
-				err = c.Root().GenFishCompletion(&b, true)
+				err = fishCompletion(c.Root(), &b)
 			case "powershell":
 				err = c.Root().GenPowerShellCompletionWithDesc(&b)
 			default:
@@ -47,8 +45,9 @@ for it.`,
 	}
 }
 
-// bashAlone stands in for the one function of the package bash-completion that
-// the script needs, where that is not installed.
+// bashAlone stands in for the functions of the package bash-completion that
+// the script needs, where that is not installed. And for bash a word ends at :,
+// = and @, too: what stands before the last of them is not to come twice.
 const bashAlone = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
     _get_comp_words_by_ref() {
         local line="${COMP_LINE:0:COMP_POINT}"
@@ -59,45 +58,58 @@ const bashAlone = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
         prev=${words[cword - 1]}
     }
 fi
+if ! declare -F _filedir >/dev/null; then
+    _filedir() {
+        local kind=-f
+        [[ ${1-} == -d ]] && kind=-d
+        compopt -o filenames 2>/dev/null
+        local IFS=$'\n'
+        COMPREPLY=($(compgen "$kind" -- "$cur"))
+    }
+fi
+__tacit_last_word() {
+    local breaks= c i
+    for c in @ : =; do
+        [[ $COMP_WORDBREAKS == *$c* ]] && breaks+=$c
+    done
+    [[ -n $breaks && $1 == *[$breaks]* ]] || return 0
+    local before=${1%"${1##*[$breaks]}"}
+    before=${before%@} # which bash takes for the beginning of a word
+    for i in "${!COMPREPLY[@]}"; do
+        COMPREPLY[i]=${COMPREPLY[i]#"$before"}
+    done
+}
 
 `
 
-// completeFlags says what stands behind the flags that several commands know.
-func (a *app) completeFlags(c *cobra.Command) {
-	fixed := map[string][]string{"generate": generators(), "stage": {string(secret.Current), string(secret.Previous)}}
-	for name, values := range fixed {
-		if c.Flags().Lookup(name) != nil {
-			_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-		}
-	}
-	for _, name := range []string{"file", "log"} {
-		if c.Flags().Lookup(name) != nil {
-			_ = c.MarkFlagFilename(name)
-		}
-	}
-	if c.PersistentFlags().Lookup("dir") != nil {
-		_ = c.MarkPersistentFlagDirname("dir")
-		_ = c.RegisterFlagCompletionFunc("environment", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return config.DeclaredEnvs(a.sys, a.flags.dir), cobra.ShellCompDirectiveNoFileComp
-		})
-	}
-	for _, sub := range c.Commands() {
-		a.completeFlags(sub)
-	}
+// bashCompletion, zshCompletion and fishCompletion write cobra's scripts with
+// what references need. A test tries them in the shells.
+
+func bashCompletion(root *cobra.Command, to *bytes.Buffer) error {
+	to.WriteString(bashAlone)
+	return changed(to, func(b *bytes.Buffer) error { return root.GenBashCompletionV2(b, true) },
+		"init_completion -n =:", "init_completion -n =:@",
+		"    __tacit_handle_special_char \"$cur\" :\n    __tacit_handle_special_char \"$cur\" =\n", "    __tacit_last_word \"$cur\"\n")
 }
 
-// completeNames offers the names that tacit.toml declares. It opens no store:
-// completion must be fast, must not ask for a passphrase, and must not reveal
-// names that are not in plain sight anyway.
-func (a *app) completeNames(_ *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+// zshCompletion keeps zsh from taking # for a pattern while it completes.
+func zshCompletion(root *cobra.Command, to *bytes.Buffer) error {
+	return changed(to, func(b *bytes.Buffer) error { return root.GenZshCompletion(b) }, "$(eval ${requestComp}", "$(eval noglob ${requestComp}")
+}
+
+// fishCompletion gives what was typed before to eval as it was quoted: what
+// stands between quotes must not run.
+func fishCompletion(root *cobra.Command, to *bytes.Buffer) error {
+	return changed(to, func(b *bytes.Buffer) error { return root.GenFishCompletion(b, true) },
+		"set -l args (commandline -opc)", "set -l args (string escape -- (commandline -opc))")
+}
+
+// changed writes a script with texts replaced, in pairs.
+func changed(to *bytes.Buffer, script func(*bytes.Buffer) error, pairs ...string) error {
+	var b bytes.Buffer
+	if err := script(&b); err != nil {
+		return err
 	}
-	var out []string
-	for _, n := range config.DeclaredNames(a.sys, a.flags.dir, a.flags.env) {
-		if strings.HasPrefix(n, toComplete) {
-			out = append(out, n)
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+	to.WriteString(strings.NewReplacer(pairs...).Replace(b.String()))
+	return nil
 }

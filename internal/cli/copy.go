@@ -35,8 +35,7 @@ before anything is written; --lossy leaves it out.`,
   tacit copy app/db app/db-old
   tacit copy -r dev: staging: --dry-run
   tacit copy -r dev:team/ prod:team/`,
-		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: a.completeNames,
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.copy(cmd.Context(), args[0], args[1], f)
 		},

@@ -26,8 +26,7 @@ with the current one. Values are compared, and never shown unless --reveal says 
   tacit diff dev:app/ staging:app/
   tacit diff app/db@3 app/db@4
   tacit diff app/db@previous`,
-		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: a.completeNames,
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.compare(cmd.Context(), args, reveal)
 		},

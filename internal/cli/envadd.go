@@ -25,8 +25,9 @@ func (a *app) envAddCommand() *cobra.Command {
 		Short: "Add an environment to tacit.toml",
 		Long: `Add an environment to tacit.toml, and trust that edit. On a terminal the few questions
 are asked, unless flags answer them.`,
-		Example: "  tacit env add staging\n  tacit env add prod --protected",
-		Args:    cobra.MaximumNArgs(1),
+		Example:           "  tacit env add staging\n  tacit env add prod --protected",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions, // a new name
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.prefixed = cmd.Flags().Changed("prefix")
 			f.given = f.prefixed || cmd.Flags().Changed("backend") || cmd.Flags().Changed("protected")
@@ -91,7 +92,7 @@ func (a *app) envShowCommand() *cobra.Command {
 		Short:             "Show an environment, and what its store can keep",
 		Example:           "  tacit env show\n  tacit env show prod",
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: a.completeEnvs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.envShow(cmd.Context(), strings.Join(args, "")) },
 	}
 }

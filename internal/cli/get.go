@@ -29,8 +29,7 @@ Agents are refused unless a grant permits it: what an agent reads, it can pass o
   tacit get claude/api@2
   tacit get claude/api@previous
   tacit get prod:claude/api`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeNames,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.get(cmd.Context(), args[0], secret.Stage(stage))
 		},

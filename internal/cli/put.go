@@ -295,8 +295,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Long:  "Write the value of an old version, the previous one unless @version names another,\nas a new version. Nothing is lost: the history only grows.",
 		Example: `  tacit rollback claude/api
   tacit rollback claude/api@3`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.completeNames,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rollback(cmd.Context(), args[0])
 		},

@@ -23,9 +23,8 @@ stay. Where a store cannot rename, the secret is copied and the old one deleted,
 it was said which versions stay behind.
 
 It takes the right to get the old name, since it could be read under the new one.`,
-		Example:           "  tacit rename claude/api anthropic/api",
-		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: a.completeNames,
+		Example: "  tacit rename claude/api anthropic/api",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rename(cmd.Context(), args[0], args[1], lossy)
 		},

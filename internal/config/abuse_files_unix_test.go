@@ -41,7 +41,7 @@ func TestAbuseFiles(t *testing.T) {
 					kind = secret.Invalid
 				}
 				s.refused(t, kind, path)
-				if got := DeclaredNames(stackSystem(s.dir), "", ""); got != nil && name == FileName {
+				if got, _ := DeclaredRefs(stackSystem(s.dir), ""); got != nil && name == FileName {
 					t.Errorf("completion offers %v", got)
 				}
 			})

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -378,59 +377,5 @@ func (s System) sessionsDir() string { return filepath.Join(s.dataDir(), "sessio
 // KnownAgent tells whether a program is an agent that people run.
 func KnownAgent(argv0 string) (name string, ok bool) { return identity.KnownAgent(argv0) }
 
-// DeclaredNames returns the names that the tacit.toml at or above a folder
-// declares for any environment, written as env means them: what completion
-// offers. No store is opened.
-func DeclaredNames(s System, dir, env string) []string {
-	p := declared(s, dir)
-	if p == nil {
-		return nil
-	}
-	var out []string
-	for _, name := range p.EnvNames() {
-		all, err := p.Declarations(name)
-		if err != nil {
-			return nil
-		}
-		for _, r := range Refs(all) {
-			if r.Env == cmp.Or(env, p.DefaultEnv) {
-				r.Env = ""
-			}
-			r.Field, r.At = "", secret.At{}
-			out = append(out, r.String())
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// DeclaredEnvs returns the environments that it declares.
-func DeclaredEnvs(s System, dir string) []string {
-	p := declared(s, dir)
-	if p == nil {
-		return nil
-	}
-	return p.EnvNames()
-}
-
-// declared reads the tacit.toml at or above a folder; nil if there is none, or
-// none that can be read.
-func declared(s System, dir string) *Project {
-	root, ok, err := findRoot(cmp.Or(dir, s.Dir), s.Home)
-	if err != nil || !ok {
-		return nil
-	}
-	files, err := readSnapshot(root, s.owners(User{}))
-	if err != nil {
-		return nil
-	}
-	f, err := ParseFile(FileName, files[FileName])
-	if err != nil {
-		return nil
-	}
-	p, err := NewProject("", f, nil)
-	if err != nil {
-		return nil
-	}
-	return p
-}
+// KnownAgents returns the names by which such programs are known.
+func KnownAgents() []string { return identity.KnownAgents() }

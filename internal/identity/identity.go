@@ -11,6 +11,7 @@ package identity
 import (
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -169,9 +170,15 @@ func KnownAgent(argv0 string) (name string, ok bool) {
 	switch base := strings.TrimSuffix(strings.ToLower(filepath.Base(argv0)), ".exe"); base {
 	case "claude", "claude-code":
 		return "claude-code", true
-	case "codex", "gemini", "aider", "goose", "amp", "opencode", "cursor-agent", "copilot":
-		return base, true
 	default:
-		return "", false
+		if !slices.Contains(KnownAgents(), base) {
+			return "", false
+		}
+		return base, true
 	}
+}
+
+// KnownAgents returns the names that KnownAgent gives.
+func KnownAgents() []string {
+	return []string{"aider", "amp", "claude-code", "codex", "copilot", "cursor-agent", "gemini", "goose", "opencode"}
 }
