@@ -55,6 +55,9 @@ func TestCompletionInShells(t *testing.T) {
 			}
 			c := startShell(t, dir, env, shell)
 			for typed, want := range map[string]string{
+				"tacit env l\t":                          "tacit env list",
+				"tacit help roll\t":                      "tacit help rollback",
+				"tacit -e prod get dev:app\t":            "tacit -e prod get dev:app/db",
 				"tacit whoa\t":                           "tacit whoami",
 				"tacit get app\t":                        "tacit get app/db",
 				"tacit get app/db@\t":                    "tacit get app/db@previous",

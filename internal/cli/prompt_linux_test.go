@@ -230,45 +230,6 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 	}
 }
 
-// TestCompletionInBash presses the tab key in a real shell, without any
-// package that helps it.
-func TestCompletionInBash(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("SKIPPED: there is no bash here")
-	}
-	d := newDesk(t)
-	d.must("put", "claude/api#key", "--generate", "hex", "--declare", "KEY")
-	for keys, want := range map[string]string{
-		"tacit und":                "tacit undelete ",
-		"tacit get cla":            "tacit get claude/api ",
-		"tacit get dev:cla":        "tacit get dev:cla", // dev is meant anyway
-		"tacit -e other get dev:c": "tacit -e other get dev:claude/api ",
-		"tacit put x --generate p": "tacit put x --generate password ",
-		"tacit env l":              "tacit env list ",
-		"tacit help roll":          "tacit help rollback ",
-	} {
-		t.Run(keys, func(t *testing.T) {
-			c := d.command()
-			path, err := exec.LookPath("bash")
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.Path, c.Args = path, []string{"bash", "--norc", "--noprofile", "-i"}
-			c.Env = append(c.Env, "PS1=> ", "HISTFILE=")
-			p := startPTY(t, 200, c)
-			p.expect(t, "> ")
-			p.press(t, "bind 'set enable-bracketed-paste off'; source <(tacit completion bash); echo lo''aded\n")
-			p.expect(t, "\nloaded")
-			p.press(t, keys+"\t")
-			p.expect(t, "> "+strings.TrimRight(want, " "))
-			p.press(t, "\x01printf '<%s>' '\x05'\n") // begin and end of the line
-			p.expect(t, "<"+want+">")
-			p.press(t, "exit\n")
-		})
-	}
-}
-
 // TestCompletionScripts: each shell gets its own script, with tacit in it.
 func TestCompletionScripts(t *testing.T) {
 	t.Parallel()
