@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 # The race detector needs a C compiler. Without one the tests still run.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: check test docs lint vet cross bench fuzz soak vuln build
+.PHONY: check test docs man lint vet cross bench fuzz soak vuln build
 
 check: lint vet test cross
 
@@ -23,6 +23,10 @@ endif
 # docs/configuration.md, the schema. Tests compare them.
 docs:
 	$(GO) test ./internal/cli -run "TestCommandsPage|TestConfigurationPage" -count 1 -update
+
+# The manual pages, for packages: dist/man/man1/tacit.1 and one for each command.
+man: build
+	bin/tacit man --out dist/man/man1
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -mod=readonly -o bin/tacit ./cmd/tacit

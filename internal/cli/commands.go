@@ -25,7 +25,7 @@ func (a *app) commands(group string) []*cobra.Command {
 	case "proof":
 		return []*cobra.Command{a.auditCommand(), a.storeCommand(), a.unlockCommand(), a.lockCommand()}
 	default:
-		return []*cobra.Command{a.demoCommand(), a.completionCommand(), a.versionCommand()}
+		return []*cobra.Command{a.demoCommand(), a.completionCommand(), a.manCommand(), a.versionCommand()}
 	}
 }
 

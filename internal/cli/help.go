@@ -87,23 +87,29 @@ func flagLines(fs *pflag.FlagSet, columns int) string {
 		if f.Hidden {
 			return
 		}
-		kind, usage := pflag.UnquoteUsage(f)
-		name := "      --" + f.Name
-		if f.Shorthand != "" {
-			name = "  -" + f.Shorthand + ", --" + f.Name
-		}
-		if kind != "" {
-			name += " " + kind
-		}
-		switch f.DefValue {
-		case "", "0", "false", "[]":
-		default:
-			usage += " (default " + f.DefValue + ")"
-		}
+		name, usage := flagWords(f)
 		left, right = append(left, name), append(right, usage)
 		wide = max(wide, len(name))
 	})
 	return sideBySide(left, right, wide, columns)
+}
+
+// flagWords returns how a flag is written, and what it does.
+func flagWords(f *pflag.Flag) (name, usage string) {
+	kind, usage := pflag.UnquoteUsage(f)
+	name = "      --" + f.Name
+	if f.Shorthand != "" {
+		name = "  -" + f.Shorthand + ", --" + f.Name
+	}
+	if kind != "" {
+		name += " " + kind
+	}
+	switch f.DefValue {
+	case "", "0", "false", "[]":
+	default:
+		usage += " (default " + f.DefValue + ")"
+	}
+	return name, usage
 }
 
 // sideBySide prints what things are called on the left, and what they are on
@@ -246,33 +252,42 @@ func (a *app) helpCommand() *cobra.Command {
 
 		DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
-			at := c.Root()
-			for _, name := range args {
-				next := subCommand(at, name)
-				if next == nil {
-					return unknownCommand(at, name)
-				}
-				at = next
+			at, err := findCommand(c.Root(), args)
+			if err != nil {
+				return err
 			}
 			return at.Help()
 		},
-		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			at := c.Root()
-			for _, name := range args {
-				if at = subCommand(at, name); at == nil {
-					return nil, cobra.ShellCompDirectiveNoFileComp
-				}
-			}
-			var out []string
-			for _, sub := range at.Commands() {
-				if !sub.IsAvailableCommand() {
-					continue
-				}
-				out = append(out, sub.Name()+"\t"+sub.Short)
-			}
-			return out, cobra.ShellCompDirectiveNoFileComp
-		},
+		ValidArgsFunction: completeCommands,
 	}
+}
+
+// findCommand returns the command that names lead to.
+func findCommand(root *cobra.Command, names []string) (*cobra.Command, error) {
+	at := root
+	for _, name := range names {
+		next := subCommand(at, name)
+		if next == nil {
+			return nil, unknownCommand(at, name)
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// completeCommands offers the commands below those that were named.
+func completeCommands(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	at, err := findCommand(c.Root(), args)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for _, sub := range at.Commands() {
+		if sub.IsAvailableCommand() {
+			out = append(out, sub.Name()+"\t"+sub.Short)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
 func subCommand(c *cobra.Command, name string) *cobra.Command {

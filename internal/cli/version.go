@@ -25,12 +25,18 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 func (a *app) version() error {
-	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		v.Version = info.Main.Version
-	}
+	info, _ := debug.ReadBuildInfo()
+	v := versionInfo{Version: versionOf(info), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if a.flags.json {
 		return a.object(v)
 	}
 	return a.line("tacit " + v.Version + " " + v.Platform)
+}
+
+// versionOf returns the version that a build was made as.
+func versionOf(info *debug.BuildInfo) string {
+	if info == nil || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
 }
