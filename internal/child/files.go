@@ -103,6 +103,29 @@ func (f *Files) Add(name string, v secret.Value) (string, error) {
 	return path, nil
 }
 
+// Replace puts another value into the file of a name, at once: a reader finds
+// the old or the new one. A name that was not added is [secret.Invalid].
+func (f *Files) Replace(name string, v secret.Value) error {
+	path := filepath.Join(f.dir, name)
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); err != nil {
+		return secret.Errorf(secret.Invalid, "", "%s was not given as a file", name)
+	}
+	next := filepath.Join(f.dir, ".next") // no name of a variable
+	_ = os.Remove(next)
+	err := writeNew(next, v.Reveal())
+	if err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		_ = os.Remove(next)
+		return secret.Errorf(secret.Unavailable, "", "%s cannot be written in memory: %s", name, reason(err))
+	}
+	return nil
+}
+
 // Close removes all files. It can be called more than once.
 func (f *Files) Close() error {
 	err := os.RemoveAll(f.dir)

@@ -15,6 +15,21 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
+// NoticeSignal returns the signal by which a program is told that something
+// changed: HUP, USR1 or USR2. Others are [secret.Invalid].
+func NoticeSignal(name string) (os.Signal, error) {
+	switch name {
+	case "HUP":
+		return unix.SIGHUP, nil
+	case "USR1":
+		return unix.SIGUSR1, nil
+	case "USR2":
+		return unix.SIGUSR2, nil
+	default:
+		return nil, secret.Errorf(secret.Invalid, "", "a program is told of changes by HUP, USR1 or USR2")
+	}
+}
+
 // run starts the command and stays with it until it has ended.
 func run(ctx context.Context, cfg Config, path string, s *streams) (Result, error) {
 	if err := ctx.Err(); err != nil {

@@ -18,6 +18,11 @@ const interruptible = false
 // Harden does nothing: Windows has no such limits.
 func Harden() Limits { return Limits{} }
 
+// NoticeSignal is [secret.Unsupported]: Windows has no such signals.
+func NoticeSignal(string) (os.Signal, error) {
+	return nil, secret.Errorf(secret.Unsupported, "", "Windows has no signal that tells a program of changes\n  --on-change restart")
+}
+
 // run starts the command and waits. The console itself tells the child of
 // interrupts, so they are only kept from ending this process.
 func run(ctx context.Context, cfg Config, path string, s *streams) (Result, error) {

@@ -31,6 +31,8 @@ type app struct {
 	now    func() time.Time
 	flags  globals
 	opened *config.Opened // by open; closed when the command ends
+
+	toldShort bool // which values are too short to be looked for
 }
 
 // globals are the flags that every command knows.

@@ -158,8 +158,8 @@ func (r *rendering) declarations() ([]config.Declaration, error) {
 		if i < 0 {
 			return nil, secret.Errorf(secret.NotFound, "", "%s: no secret is declared as %s\n  tacit check lists them", r.file, name)
 		}
-		if d := r.declared[i]; d.Use != nil {
-			return nil, secret.Errorf(secret.Unsupported, "", "%s has a use section: its value is never handed over", name)
+		if v := config.UseIn(r.declared[i], r.declared); v != "" {
+			return nil, secret.Errorf(secret.Unsupported, "", "%s has a use section: its value is never handed over", v)
 		}
 		out = append(out, r.declared[i])
 	}
@@ -179,11 +179,8 @@ func (r *rendering) write(path string, text []byte) error {
 
 // follow writes the file again when what is in it changed, until ctx is done.
 func (r *rendering) follow(ctx context.Context, path string, last []byte) error {
-	envs := map[string]bool{r.opened.Env: true}
-	for _, ref := range append(r.template.Refs(), config.Refs(r.declared)...) {
-		envs[cmp.Or(ref.Env, r.opened.Env)] = true
-	}
-	for range r.changes(ctx, r.opened, envs) {
+	refs := append(r.template.Refs(), config.Refs(r.declared)...)
+	for range r.changes(ctx, r.opened, refs) {
 		text, err := r.fill(ctx)
 		switch {
 		case errors.Is(err, context.Canceled) || ctx.Err() != nil:

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,8 +20,11 @@ type runFlags struct {
 	only     []string
 	env      []string
 	as       string
+	envFile  string
 	clean    bool
 	noRedact bool
+	watch    bool
+	onChange string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -38,6 +42,9 @@ given what you may get.`,
 		Example: `  tacit run -- make test
   tacit run --only DATABASE_URL -- ./migrate
   tacit run --env TOKEN=ci/token#value -- ./deploy
+  tacit run --env-file .env.tpl -- npm start
+  tacit run --watch -- ./server
+  tacit run --watch --on-change signal:HUP -- nginx -g 'daemon off;'
   tacit run --as agent:reviewer -- ./review`,
 		Args: cobra.ArbitraryArgs,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -50,6 +57,9 @@ given what you may get.`,
 	fs.SetInterspersed(false)
 	fs.StringSliceVar(&f.only, "only", nil, "give only these `variables`")
 	fs.StringArrayVar(&f.env, "env", nil, "also give this one: `VAR=reference`")
+	fs.StringVar(&f.envFile, "env-file", "", "also give the variables of this .env `template`")
+	fs.BoolVarP(&f.watch, "watch", "w", false, "give new values when a secret changes: start the command again")
+	fs.StringVar(&f.onChange, "on-change", "restart", "`what` to do with --watch: restart, or signal:HUP once its files are new")
 	fs.StringVar(&f.as, "as", "", "decide and record as this `principal`, agent:NAME")
 	fs.BoolVar(&f.clean, "clean-env", false, "give the command nothing else of the environment but HOME, PATH, TERM and the like")
 	fs.BoolVar(&f.noRedact, "no-redact", false, "do not search the output for values")
@@ -115,16 +125,18 @@ func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child
 	if f.noRedact && caller.Principal.IsAgent() {
 		return child.Result{}, secret.Errorf(secret.Denied, "", "%s may not run without redaction", caller.Principal)
 	}
-	wanted, all, err := runDeclarations(o, f)
+	var signal os.Signal
+	if signal, err = onChange(f.onChange); err != nil {
+		return child.Result{}, err
+	}
+	g, err := runDeclarations(o, f)
 	if err != nil {
 		return child.Result{}, err
 	}
-	got, missing, err := config.Resolve(ctx, o.Broker, caller, wanted, all)
+	g.caller = caller
+	got, err := g.resolve(ctx, o.Broker, "; "+argv[0]+" was not started")
 	if err != nil {
 		return child.Result{}, err
-	}
-	if len(missing) > 0 {
-		return child.Result{}, missingError(missing, "; "+argv[0]+" was not started")
 	}
 	p := childPlan{got: got, clean: f.clean, redact: !f.noRedact, agent: caller.Principal.IsAgent()}
 	if caller.Principal != o.Caller.Principal {
@@ -134,6 +146,10 @@ func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child
 			return child.Result{}, err
 		}
 		defer done()
+	}
+	if f.watch {
+		w := &watched{app: a, opened: o, from: o.Broker, giving: g, argv: argv, plan: p, signal: signal}
+		return w.runWatched(ctx)
 	}
 	return a.start(ctx, argv, p)
 }
@@ -162,32 +178,46 @@ func (a *app) childCaller(o *config.Opened, argv []string, f runFlags) (secret.C
 	return c, nil
 }
 
-// runDeclarations selects what the child is given, and returns it with all that
-// it may be composed of.
-func runDeclarations(o *config.Opened, f runFlags) (wanted, all []config.Declaration, err error) {
-	if all, err = o.Declarations(); err != nil {
-		return nil, nil, err
+// runDeclarations selects what the child is given. Of one variable --env counts
+// first, then --env-file, then what is declared.
+func runDeclarations(o *config.Opened, f runFlags) (*giving, error) {
+	all, err := o.Declarations()
+	if err != nil {
+		return nil, err
 	}
-	if wanted, err = onlyThese(all, f.only); err != nil {
-		return nil, nil, err
+	g := &giving{all: all}
+	if g.wanted, err = onlyThese(all, f.only); err != nil {
+		return nil, err
+	}
+	if f.envFile != "" {
+		if g.file, err = readEnvFile(o, all, f.envFile); err != nil {
+			return nil, err
+		}
+		g.wanted = slices.DeleteFunc(g.wanted, func(d config.Declaration) bool { return g.file.sets(d.Var) })
 	}
 	for _, e := range f.env {
 		d, err := undeclared(o, e)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		wanted = append(slices.DeleteFunc(wanted, func(s config.Declaration) bool { return s.Var == d.Var }), d)
+		g.file.drop(d.Var)
+		g.wanted = append(slices.DeleteFunc(g.wanted, func(s config.Declaration) bool { return s.Var == d.Var }), d)
 	}
+	return g, unused(g.wanted, all)
+}
+
+// unused refuses what only the proxy may use.
+func unused(wanted, all []config.Declaration) error {
 	for _, d := range wanted {
 		switch v := config.UseIn(d, all); v {
 		case "":
 		case d.Var:
-			return nil, nil, secret.Errorf(secret.Unsupported, "", "%s has a use section: the proxy that puts it into requests is not built yet\n  leave it out with --only, or remove secrets.%s.use", v, v)
+			return secret.Errorf(secret.Unsupported, "", "%s has a use section: the proxy that puts it into requests is not built yet\n  leave it out with --only, or remove secrets.%s.use", v, v)
 		default:
-			return nil, nil, secret.Errorf(secret.Unsupported, "", "%s is composed of %s, which has a use section: the child would see it\n  leave it out with --only, or remove secrets.%s.use", d.Var, v, v)
+			return secret.Errorf(secret.Unsupported, "", "%s is composed of %s, which has a use section: the child would see it\n  leave it out with --only, or remove secrets.%s.use", d.Var, v, v)
 		}
 	}
-	return wanted, all, nil
+	return nil
 }
 
 // onlyThese returns the declarations of the variables named; nil names all.

@@ -27,24 +27,12 @@ type childPlan struct {
 // start runs the child with its secrets and tells what was replaced in its
 // output.
 func (a *app) start(ctx context.Context, argv []string, p childPlan) (r child.Result, err error) {
-	roots := child.MemoryRoots(a.sys.RuntimeDir)
-	child.Sweep(roots)
-	vars, files, err := give(roots, p.got)
+	cfg, files, err := a.prepare(argv, p)
 	if err != nil {
 		return r, err
 	}
 	if files != nil {
 		defer func() { err = errors.Join(err, files.Close()) }()
-	}
-	environ, err := child.Build(marked(a.sys.Environ, p.mark), vars, p.clean)
-	if err != nil {
-		return r, err
-	}
-	cfg := child.Config{Argv: argv, Env: environ, Stdin: a.In, Stdout: a.Out, Stderr: a.Err, Limits: a.Limits}
-	if p.redact {
-		if cfg.Redact, err = a.matcher(p.got); err != nil {
-			return r, err
-		}
 	}
 	// Nothing is needed of the store any more, and the child may run for days.
 	if err := a.closeOpened(); err != nil {
@@ -57,6 +45,26 @@ func (a *app) start(ctx context.Context, argv []string, p childPlan) (r child.Re
 	r, err = child.Run(context.WithoutCancel(ctx), cfg)
 	a.replaced(r.Replaced, p.agent)
 	return r, err
+}
+
+// prepare makes what a child is given. The files, if there are any, are to be
+// closed.
+func (a *app) prepare(argv []string, p childPlan) (cfg child.Config, files *child.Files, err error) {
+	roots := child.MemoryRoots(a.sys.RuntimeDir)
+	child.Sweep(roots)
+	vars, files, err := give(roots, p.got)
+	if err != nil {
+		return cfg, nil, err
+	}
+	environ, err := child.Build(marked(a.sys.Environ, p.mark), vars, p.clean)
+	cfg = child.Config{Argv: argv, Env: environ, Stdin: a.In, Stdout: a.Out, Stderr: a.Err, Limits: a.Limits}
+	if err == nil && p.redact {
+		cfg.Redact, err = a.matcher(p.got)
+	}
+	if err != nil && files != nil {
+		err, files = errors.Join(err, files.Close()), nil
+	}
+	return cfg, files, err
 }
 
 // marked puts the mark of an agent's session into an environment: what runs in
@@ -93,32 +101,55 @@ func give(roots []string, got []config.Resolved) (vars []child.Var, files *child
 // matcher looks for what the child was given. Values too short to be looked
 // for are told once.
 func (a *app) matcher(got []config.Resolved) (*match.Matcher, error) {
-	var patterns []match.Pattern
-	var short []string
-	add := func(label, what string, v secret.Value) {
-		if v.Len() < match.MinLength {
-			short = append(short, what)
-			return
-		}
-		patterns = append(patterns, match.Pattern{Label: label, Value: v})
-	}
-	for _, g := range got {
-		if g.Defaulted {
-			continue // it stands in tacit.toml
-		}
-		add(g.Var, g.Var, g.Value)
-		for _, part := range g.Parts {
-			add(g.Var, "a part of "+g.Var, part)
-		}
-	}
-	m, err := match.New(patterns)
+	m, err := match.New(patterns(got))
 	if err != nil {
 		return nil, err
 	}
-	if short = slices.Compact(short); len(short) > 0 && (!terminal(a.Out) || !terminal(a.Err)) {
+	if short := tooShort(got); len(short) > 0 && !a.toldShort && (!terminal(a.Out) || !terminal(a.Err)) {
+		a.toldShort = true
 		a.warn("%s %s shorter than %d bytes and not looked for in the output", strings.Join(short, ", "), plural(len(short), "is", "are"), match.MinLength)
 	}
 	return m, nil
+}
+
+// patterns are the values to look for, but what stands in tacit.toml. After
+// them come the parts of composed ones: where both are equal, the label is that
+// of the variable that is all of it.
+func patterns(got []config.Resolved) []match.Pattern {
+	var out, parts []match.Pattern
+	for _, g := range got {
+		if g.Defaulted {
+			continue
+		}
+		if g.Value.Len() >= match.MinLength {
+			out = append(out, match.Pattern{Label: g.Var, Value: g.Value})
+		}
+		for _, v := range g.Parts {
+			if v.Len() >= match.MinLength {
+				parts = append(parts, match.Pattern{Label: g.Var, Value: v})
+			}
+		}
+	}
+	return append(out, parts...)
+}
+
+// tooShort names the values that are not looked for.
+func tooShort(got []config.Resolved) []string {
+	var out []string
+	for _, g := range got {
+		if g.Defaulted {
+			continue
+		}
+		if g.Value.Len() < match.MinLength {
+			out = append(out, g.Var)
+		}
+		for _, part := range g.Parts {
+			if part.Len() < match.MinLength {
+				out = append(out, "a part of "+g.Var)
+			}
+		}
+	}
+	return slices.Compact(out)
 }
 
 // replaced tells what was replaced in the output.

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"time"
 
 	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/secret"
 )
 
 const (
@@ -17,17 +20,26 @@ const (
 	watchRetry, watchRetryMost = time.Second, time.Minute
 )
 
-// changes yields whenever something may have changed in any of the
-// environments, until ctx is done. What it was when it began is not a change.
-func (a *app) changes(ctx context.Context, o *config.Opened, envs map[string]bool) iter.Seq[struct{}] {
+// changes yields whenever one of the secrets that refs point at may have
+// changed, until ctx is done; first when the watch has begun, because something
+// may have changed before.
+func (a *app) changes(ctx context.Context, o *config.Opened, refs []secret.Ref) iter.Seq[struct{}] {
+	envs := map[string]map[secret.Name]bool{}
+	for _, r := range refs {
+		env := cmp.Or(r.Env, o.Env)
+		if envs[env] == nil {
+			envs[env] = map[secret.Name]bool{}
+		}
+		envs[env][r.Name] = true
+	}
 	return func(yield func(struct{}) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		wake := make(chan struct{}, 1)
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		defer stop()
-		for env := range envs {
-			wg.Go(func() { a.watchEnv(ctx, o, env, wake) })
+		for env, names := range envs {
+			wg.Go(func() { a.watchEnv(ctx, o, watching{env, names}, wake) })
 		}
 		for {
 			select {
@@ -58,18 +70,26 @@ func settled(ctx context.Context, wake <-chan struct{}) bool {
 	}
 }
 
+// watching is what is watched of an environment.
+type watching struct {
+	env   string
+	names map[secret.Name]bool
+}
+
 // watchEnv watches one environment, again and again where that fails.
-func (a *app) watchEnv(ctx context.Context, o *config.Opened, env string, wake chan<- struct{}) {
-	first := true
+func (a *app) watchEnv(ctx context.Context, o *config.Opened, w watching, wake chan<- struct{}) {
 	for pause := watchRetry; ctx.Err() == nil; pause = min(2*pause, watchRetryMost) {
-		for _, err := range o.Broker.Watch(ctx, o.Caller, env) {
+		for n, err := range o.Broker.Watch(ctx, o.Caller, w.env) {
+			if errors.Is(err, secret.Denied) {
+				a.warn("%s\n  %s is not watched: changes there will not be seen", err, w.env)
+				return
+			}
 			if err != nil {
-				a.warn("%s\n  %s is watched again in %s", err, env, pause)
+				a.warn("%s\n  %s is watched again in %s", err, w.env, pause)
 				break
 			}
 			pause = watchRetry
-			if first { // the first one says only that it began
-				first = false
+			if n != "" && !w.names[n] {
 				continue
 			}
 			select {
