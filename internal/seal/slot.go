@@ -258,7 +258,7 @@ func (t *Slot) unlock(storeID string, slotSecret []byte) (*Key, error) {
 
 func (t *Slot) intact() error {
 	if !bytes.Equal(t.Sum, t.sum()) {
-		return secret.Errorf(secret.Corrupt, "", "key slot %s is damaged\n  tacit store key remove %s, or tacit store restore", t.ID, t.ID)
+		return secret.Errorf(secret.Corrupt, "", "key slot %s is damaged\n  tacit store key remove %s, or tacit store restore FILE", t.ID, t.ID)
 	}
 	return nil
 }

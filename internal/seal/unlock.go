@@ -193,7 +193,7 @@ func (a *attempt) err() error {
 	case a.kind == secret.Corrupt:
 		return secret.Errorf(secret.Corrupt, "", "the store cannot be unlocked, and a key slot or key is damaged\n%s", why)
 	case len(a.reasons) == 0:
-		return secret.Errorf(secret.Corrupt, "", "the store has no key slot\n  tacit store restore")
+		return secret.Errorf(secret.Corrupt, "", "the store has no key slot\n  tacit store restore FILE")
 	default:
 		return secret.Errorf(secret.Unauthenticated, "", "the store is locked, and nothing here opens it\n%s", why)
 	}

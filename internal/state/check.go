@@ -49,7 +49,7 @@ func intact(c *lite.Conn) error {
 		return err
 	}
 	if text != "ok" {
-		return secret.Errorf(secret.Corrupt, "", "%s: SQLite's structure is damaged: %s\n  tacit store restore", c.Path, text)
+		return secret.Errorf(secret.Corrupt, "", "%s: SQLite's structure is damaged: %s\n  tacit store restore FILE", c.Path, text)
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ func (d *DB) checkRows(ctx context.Context, c *lite.Conn, s *snapshot, r *Report
 		return err
 	}
 	if r.Rows != s.state.Rows || set != s.state.Set {
-		return secret.Errorf(secret.Corrupt, "", "%s: rows were put back, taken away or added behind tacit's back\n  tacit store restore", d.path)
+		return secret.Errorf(secret.Corrupt, "", "%s: rows were put back, taken away or added behind tacit's back\n  tacit store restore FILE", d.path)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func newKeys(storeID string, kek *seal.Key, slots seal.Slots, old *keys) (*keys,
 func (h *header) open(kek *seal.Key) (*keys, error) {
 	if !hmac.Equal(h.mac, kek.MAC(macLabel, h.signed)) {
 		if kek.ID() == h.kek {
-			return nil, secret.Errorf(secret.Corrupt, "", "the store's header was changed\n  tacit store restore")
+			return nil, secret.Errorf(secret.Corrupt, "", "the store's header was changed\n  tacit store restore FILE")
 		}
 		return nil, secret.Errorf(secret.Unauthenticated, "", "the key does not belong to this store")
 	}

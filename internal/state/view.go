@@ -131,7 +131,7 @@ func (d *DB) decode(ctx context.Context, c *lite.Conn, k *keys, sealed []byte) (
 		}
 	}
 	if state.Header != k.hash {
-		return nil, secret.Errorf(secret.Corrupt, "", "%s: the store's header is not the one that was last written\n  tacit store restore", d.path)
+		return nil, secret.Errorf(secret.Corrupt, "", "%s: the store's header is not the one that was last written\n  tacit store restore FILE", d.path)
 	}
 	return &snapshot{keys: k, sealed: sealed, state: *state}, nil
 }

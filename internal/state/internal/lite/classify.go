@@ -3,6 +3,7 @@ package lite
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"github.com/tacit-secrets/tacit/secret"
 	"modernc.org/sqlite"
@@ -32,15 +33,15 @@ func classifyCode(path string, e *sqlite.Error) error {
 	switch e.Code() & 0xff {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB, lib.SQLITE_FORMAT, lib.SQLITE_MISMATCH, lib.SQLITE_CONSTRAINT, lib.SQLITE_ERROR, lib.SQLITE_TOOBIG:
 		// ERROR: a table is gone or has other columns; CONSTRAINT: an index disagrees.
-		kind, text = secret.Corrupt, "the store is damaged\n  tacit store restore"
+		kind, text = secret.Corrupt, "the store is damaged\n  tacit store restore FILE"
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
 		text = "another process keeps the store busy; try again"
 	case lib.SQLITE_FULL:
 		text = "the disk is full"
 	case lib.SQLITE_READONLY, lib.SQLITE_PERM, lib.SQLITE_AUTH:
-		kind, text = secret.Denied, "the store's file or folder cannot be written\n  chmod -R u+rwX on the store's folder"
+		kind, text = secret.Denied, "the store's file or folder cannot be written\n  chmod -R u+rwX "+filepath.Dir(path)
 	case lib.SQLITE_CANTOPEN:
-		kind, text = secret.Denied, "the store's files cannot be opened or made: may you write its folder?"
+		kind, text = secret.Denied, "the store's files cannot be opened or made\n  chmod -R u+rwX "+filepath.Dir(path)
 	case lib.SQLITE_IOERR:
 		text = "reading or writing the store failed"
 	}

@@ -181,7 +181,7 @@ func (c *Conn) CheckFormat() error {
 	}
 	switch {
 	case id != applicationID:
-		return secret.Errorf(secret.Corrupt, "", "%s: this is no store of tacit, or a damaged one\n  tacit store restore", c.Path)
+		return secret.Errorf(secret.Corrupt, "", "%s: this is no store of tacit, or a damaged one\n  tacit store restore FILE", c.Path)
 	case v > userVersion:
 		return secret.Errorf(secret.Unsupported, "", "%s: made by a newer tacit (format %d, this one knows %d)\n  tacit version", c.Path, v, userVersion)
 	case v < userVersion:
@@ -220,7 +220,7 @@ func (c *Conn) checkSchema() error {
 		return err
 	}
 	if b.String() != schemaText() {
-		return secret.Errorf(secret.Corrupt, "", "%s: the store holds tables, triggers or views that are not tacit's\n  tacit store restore", c.Path)
+		return secret.Errorf(secret.Corrupt, "", "%s: the store holds tables, triggers or views that are not tacit's\n  tacit store restore FILE", c.Path)
 	}
 	return nil
 }

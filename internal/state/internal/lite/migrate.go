@@ -27,7 +27,7 @@ func (c *Conn) migrate(by map[int64]migration) error {
 	}
 	for v := from; v < userVersion; v++ {
 		if by[v] == nil {
-			return secret.Errorf(secret.Corrupt, "", "%s: the store has format %d, which no tacit made\n  tacit store restore", c.Path, from)
+			return secret.Errorf(secret.Corrupt, "", "%s: the store has format %d, which no tacit made\n  tacit store restore FILE", c.Path, from)
 		}
 	}
 	if err := c.copyBeside(from); err != nil {
