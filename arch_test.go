@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"internal/seal", "internal/match", "internal/head"},
 	{"internal/state"},
 	{"policy", "backend/...", "internal/child", "internal/envfmt", "internal/render"},
-	{"audit", "internal/identity"},
+	{"audit", "internal/identity", "internal/foreign"},
 	{"broker"},
 	{"internal/move"},
 	{"internal/config"},

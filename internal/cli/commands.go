@@ -16,7 +16,7 @@ func (a *app) commands(group string) []*cobra.Command {
 		return []*cobra.Command{
 			a.putCommand(), a.editCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.rollbackCommand(),
 			a.deleteCommand(), a.undeleteCommand(), a.destroyCommand(),
-			a.copyCommand(), a.renameCommand(), a.diffCommand(), a.annotateCommand(), a.searchCommand(), a.generateCommand(),
+			a.copyCommand(), a.renameCommand(), a.diffCommand(), a.importCommand(), a.exportCommand(), a.annotateCommand(), a.searchCommand(), a.generateCommand(),
 		}
 	case "projects":
 		return []*cobra.Command{a.initCommand(), a.runCommand(), a.renderCommand(), a.checkCommand(), a.envCommand(), a.trustCommand(), a.configCommand()}

@@ -108,7 +108,8 @@ func TestAbuseTOMLBomb(t *testing.T) {
 		"settings":          {many("a%d=1\n", 90_000), "more than 20000 settings"},
 		"elements":          {"x = [" + strings.Repeat("1,", 1<<18) + "]", "more than 20000 settings"},
 		"environments":      {many("[env.e%d]\n", 5000), "more than 64 environments"},
-		"secrets":           {many("[secrets.A%d]\nref=\"a\"\n", 5000), "more than 2000 secrets"},
+		"secrets":           {many("[secrets.A%d]\n", 25_000), "more than 20000 secrets"},
+		"joined":            {many("[env.e%d]\n", 20) + many("[secrets.A%d]\n", 10_000), "more than 128000 together"},
 		"problems":          {many("[secrets.A%d]\nref=\"//\"\n", 1500), "tacit.toml:2:"},
 	} {
 		t.Run("toml-bomb-"+name+"-refused", func(t *testing.T) {

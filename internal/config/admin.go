@@ -50,6 +50,19 @@ func (x *Opened) replace(ctx context.Context, name string, after []byte) error {
 		return secret.Errorf(secret.Conflict, "", "%s: changed meanwhile: nothing was written", path)
 	}
 	files := x.files.with(name, after)
+	// Written first, so that between what the store trusts and what lies in the
+	// folder there is no more than a rename.
+	staged, err := Stage(path, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = staged.Discard() }()
+	if _, err := staged.Write(after); err != nil {
+		return err
+	}
+	if err := staged.Flush(); err != nil {
+		return err
+	}
 	if x.trustsEdits() {
 		s := x.sealed
 		s.Policy = files.policyHash()
@@ -58,7 +71,7 @@ func (x *Opened) replace(ctx context.Context, name string, after []byte) error {
 		}
 		x.sealed = s
 	}
-	if err := WriteFile(path, after, 0o644); err != nil {
+	if err := staged.Commit(); err != nil {
 		return err
 	}
 	x.files = files
@@ -70,42 +83,79 @@ func (x *Opened) replace(ctx context.Context, name string, after []byte) error {
 func (x *Opened) trustsEdits() bool { return !x.Caller.Principal.IsAgent() && x.Root == x.bindRoot }
 
 // CanDeclare refuses what Declare would refuse, before anything is written.
-func (x *Opened) CanDeclare(variable string) error {
-	if !isVariable(variable) {
-		return secret.Errorf(secret.Invalid, "", "%q is no name of a variable: it has letters, digits and _, and no digit first", variable)
-	}
+func (x *Opened) CanDeclare(variables ...string) error {
 	f, err := ParseFile(FileName, x.files[FileName])
 	if err != nil {
 		return err
 	}
-	if _, ok := f.Secrets[variable]; ok {
-		return secret.Errorf(secret.Conflict, "", "%s declares %s already", FileName, variable)
+	for _, v := range variables {
+		if !isVariable(v) {
+			return secret.Errorf(secret.Invalid, "", "%q is no name of a variable: it has letters, digits and _, and no digit first", v)
+		}
+		if _, ok := f.Secrets[v]; ok {
+			return secret.Errorf(secret.Conflict, "", "%s declares %s already", FileName, v)
+		}
+		f.Secrets = with(f.Secrets, v) // each variable once
 	}
 	return nil
+}
+
+func with(m map[string]Secret, variable string) map[string]Secret {
+	if m == nil {
+		m = map[string]Secret{}
+	}
+	m[variable] = Secret{}
+	return m
 }
 
 // Declare adds a variable to tacit.toml, in front of which nothing is changed.
 // It needs the verb put on what is declared, and is recorded under it. trusted
 // tells whether the edit is trusted.
 func (x *Opened) Declare(ctx context.Context, variable string, r secret.Ref) (trusted bool, err error) {
-	if err := x.CanDeclare(variable); err != nil {
+	return x.DeclareAll(ctx, []Declaring{{Var: variable, Ref: r}})
+}
+
+// A Declaring is a variable that is to be declared, and what it points at.
+type Declaring struct {
+	Var         string
+	Ref         secret.Ref // its version is left out: a declaration follows the current one
+	Description string
+	Default     *string
+	Optional    bool
+}
+
+// text is the declaration as tacit.toml has it, with what it points at.
+func (d *Declaring) text(ref secret.Ref) string {
+	out := fmt.Sprintf("\n[secrets.%s]\nref = %s\n", d.Var, quoteTOML(ref.String()))
+	if d.Description != "" {
+		out += "description = " + quoteTOML(d.Description) + "\n"
+	}
+	if d.Default != nil {
+		out += "default = " + quoteTOML(*d.Default) + "\n"
+	}
+	if d.Optional {
+		out += "required = false\n"
+	}
+	return out
+}
+
+// DeclareAll is Declare for many variables, in one edit: all of them or none.
+// Invalid if the file would grow larger than tacit reads.
+func (x *Opened) DeclareAll(ctx context.Context, all []Declaring) (trusted bool, err error) {
+	text, err := x.Declared(all)
+	if err != nil || len(all) == 0 {
 		return false, err
 	}
-	r.At = secret.At{}
-	if r.Env == x.Project.DefaultEnv && x.Standing == Trusted {
-		r.Env = ""
+	act := x.declaring(all[0])
+	for _, d := range all { // one that is denied is recorded as itself, and ends it
+		r := policy.Request{Caller: x.Caller, Verb: secret.Put, Env: x.declaring(d).Env, Name: d.Ref.Name, Time: x.opts.now()()}
+		if !x.Broker.Explain(r).Allowed {
+			act = x.declaring(d)
+			break
+		}
 	}
-	old := x.files[FileName]
-	text := slices.Clone(old)
-	if n := len(text); n > 0 && text[n-1] != '\n' {
-		text = append(text, '\n')
-	}
-	text = fmt.Appendf(text, "\n[secrets.%s]\nref = %s\n", variable, quoteTOML(r.String()))
-	if _, err := ParseFile(FileName, text); err != nil {
-		return false, err
-	}
-	a := broker.Action{Verb: secret.Put, Env: cmp.Or(r.Env, x.Project.DefaultEnv), Name: r.Name, For: "declare " + variable}
-	err = x.Broker.Do(ctx, x.Caller, a, func(ctx context.Context) error {
+	act.For = declareText(all)
+	err = x.Broker.Do(ctx, x.Caller, act, func(ctx context.Context) error {
 		if x.Standing < Trusted {
 			return WriteFile(filepath.Join(x.Root, FileName), text, 0o644)
 		}
@@ -113,6 +163,51 @@ func (x *Opened) Declare(ctx context.Context, variable string, r secret.Ref) (tr
 		return x.replace(ctx, FileName, text)
 	})
 	return trusted && err == nil, err
+}
+
+func (x *Opened) declaring(d Declaring) broker.Action {
+	return broker.Action{Verb: secret.Put, Env: cmp.Or(d.Ref.Env, x.Project.DefaultEnv), Name: d.Ref.Name}
+}
+
+// declareText tells what is declared, as far as a record holds it.
+func declareText(all []Declaring) string {
+	const limit = 900 // of 1 KiB
+	text := "declare " + all[0].Var
+	for i, d := range all[1:] {
+		if len(text)+len(d.Var) > limit {
+			return fmt.Sprintf("%s and %d more", text, len(all)-1-i)
+		}
+		text += ", " + d.Var
+	}
+	return text
+}
+
+// Declared is the text of tacit.toml as DeclareAll would write it, for those
+// who ask before. The error is that of DeclareAll.
+func (x *Opened) Declared(all []Declaring) ([]byte, error) {
+	variables := make([]string, len(all))
+	for i, d := range all {
+		variables[i] = d.Var
+	}
+	if err := x.CanDeclare(variables...); err != nil {
+		return nil, err
+	}
+	text := slices.Clone(x.files[FileName])
+	if n := len(text); n > 0 && text[n-1] != '\n' {
+		text = append(text, '\n')
+	}
+	for _, d := range all {
+		r := d.Ref
+		r.At = secret.At{}
+		if r.Env == x.Project.DefaultEnv && x.Standing == Trusted {
+			r.Env = ""
+		}
+		text = append(text, d.text(r)...)
+	}
+	if _, err := ParseFile(FileName, text); err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
 // Grants lists the grants of the policy as it stands, and how many policies

@@ -17,8 +17,9 @@ const (
 	maxDots         = 64    // dots in one key, or one number
 	maxAssignments  = 20000 // "=" and table headers
 	maxEnvironments = 64
-	maxDeclared     = 2000 // secrets of a file, or of one of its environments
-	maxProblems     = 20   // told at once
+	maxDeclared     = 20000   // secrets of a file, or of one of its environments
+	maxJoined       = 128_000 // environments times secrets: what joining them costs
+	maxProblems     = 20      // told at once
 )
 
 // bounded reports the first limit that a text breaks.

@@ -231,6 +231,8 @@ func (f *File) tooMany() string {
 		return fmt.Sprintf("there are more than %d environments", maxEnvironments)
 	case declared > maxDeclared:
 		return fmt.Sprintf("one table declares more than %d secrets", maxDeclared)
+	case declared*len(f.Env) > maxJoined:
+		return fmt.Sprintf("%d environments with %d secrets each are more than %d together", len(f.Env), declared, maxJoined)
 	default:
 		return ""
 	}

@@ -26,6 +26,10 @@ const (
 	VarSocket = "TACIT_SOCKET"
 )
 
+// VarGitHubEnv names the file in which a step of GitHub Actions leaves
+// variables for the next ones. It is the runner's own, and no setting.
+const VarGitHubEnv = "GITHUB_ENV"
+
 // Settings lists every setting besides those of tacit.toml.
 func Settings() []Setting {
 	return []Setting{

@@ -47,6 +47,10 @@ func formatNames() []string {
 	return names
 }
 
+// Variables reports whether names in this format are variables of a process,
+// and not names of secrets or keys.
+func (f Format) Variables() bool { return f.variables() }
+
 // variables reports whether names in this format are variables of a process.
 func (f Format) variables() bool {
 	switch f {
