@@ -27,7 +27,10 @@ func (x *exporting) tree(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	if total == 0 {
+	switch {
+	case total == 0 && x.agent(): // which of the two is not for everyone to know
+		return secret.Errorf(secret.Denied, "", "%s may export nothing below %s, or nothing is there", x.opened.Caller.Principal, p)
+	case total == 0:
 		return secret.Errorf(secret.NotFound, "", "%s has no secrets; nothing was written", p)
 	}
 	bar := x.progress("exported", total)

@@ -33,7 +33,8 @@ can be. A plan is shown, and asked about; then all are declared in tacit.toml, w
 one step, read back and compared. A file with anything wrong in it is not imported.
 
 A variable that tacit.toml declares goes where its reference points; another one gets a
-name in lower case with - for _, below --to. Names of other formats stay as they are.
+name in lower case with - for _, below --to. Names of JSON, YAML, TOML and Kubernetes stay
+as they are; without --to, one that is a declared variable goes where that points.
 
 With --from, the file belongs to another tool (` + toolList() + `)
 and holds references: they become declarations, and no value is read or written.`,
@@ -131,10 +132,11 @@ func (p *importing) run(ctx context.Context) error {
 }
 
 func (p *importing) ask(ctx context.Context) error {
-	question := fmt.Sprintf("import %s to %s: %s", p.source.name(), p.to, p.counts())
+	what := p.counts()
 	if n := len(p.declarings()); n > 0 {
-		question += fmt.Sprintf(", %d declared", n)
+		what += fmt.Sprintf(", %d declared", n)
 	}
+	question := fmt.Sprintf("import %s to %s (%s)", p.source.name(), p.to, what)
 	seen := map[string]bool{}
 	for _, in := range p.incoming {
 		if env := in.Ref.Env; in.Action != move.Same && !seen[env] {

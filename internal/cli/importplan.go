@@ -136,7 +136,8 @@ func (p *importing) placeEntry(e envfmt.Entry, declared map[string]config.Declar
 		from.variable = variableOf(e.Name)
 	}
 	d, known := declared[from.variable]
-	if known && own {
+	// With --to, the names of formats that hold names are meant as names.
+	if known && own && (p.format.Variables() || p.flags.to == "") {
 		in.Ref, err = plainReference(d)
 		return in, from, err
 	}
@@ -153,7 +154,7 @@ func (p *importing) placeEntry(e envfmt.Entry, declared map[string]config.Declar
 	case p.flags.noDeclare || known && d.Compose == nil && d.Ref == in.Ref:
 		return in, from, nil
 	case known:
-		return in, from, secret.Errorf(secret.Conflict, "", "%s would be declared as %s, which is declared already, as something else", in.Ref, from.variable)
+		return in, from, secret.Errorf(secret.Conflict, "", "%s would be declared as %s, which is declared already, as something else\n    import it without declaring it:  --no-declare", in.Ref, from.variable)
 	case child.CheckName(from.variable) != nil:
 		return in, from, secret.Errorf(secret.Invalid, "", "%q: no variable can be called %q\n    import it without declaring it:  --no-declare", e.Name, from.variable)
 	}

@@ -41,17 +41,30 @@ func (a *app) importRefs(ctx context.Context, src *source, f importFlags) error 
 	if err != nil {
 		return err
 	}
-	m := &mapping{importing: p, tool: tool, declared: declared, variables: map[string]foreign.Entry{}, stores: map[string]foreign.Entry{}}
-	for _, w := range wrong {
-		m.wrong.add(onLine(w.Line, secret.Errorf(secret.Invalid, "", "%s", w.Text)))
+	m := &mapping{
+		importing: p, tool: tool, declared: declared,
+		variables: map[string]foreign.Entry{}, stores: map[string]foreign.Entry{}, made: map[secret.Ref]foreign.Entry{},
 	}
 	if err := m.checkFlags(); err != nil {
 		return err
 	}
+	m.each(entries, wrong)
+	return m.finish(ctx)
+}
+
+// each maps the references, and tells what is wrong in the order of the lines.
+func (m *mapping) each(entries []foreign.Entry, wrong []foreign.Problem) {
+	tell := func(p foreign.Problem) { m.wrong.add(onLine(p.Line, secret.Errorf(secret.Invalid, "", "%s", p.Text))) }
 	for _, e := range entries {
+		for len(wrong) > 0 && wrong[0].Line <= e.Line {
+			tell(wrong[0])
+			wrong = wrong[1:]
+		}
 		m.wrong.add(onLine(e.Line, m.add(e)))
 	}
-	return m.finish(ctx)
+	for _, p := range wrong {
+		tell(p)
+	}
 }
 
 // mapping turns references of another tool into declarations.
@@ -59,8 +72,9 @@ type mapping struct {
 	*importing
 	tool      foreign.Tool
 	declared  map[string]config.Declaration
-	variables map[string]foreign.Entry // by variable: what declares it here
-	stores    map[string]foreign.Entry // by kind of store: the first that lies there
+	variables map[string]foreign.Entry     // by variable: what declares it here
+	stores    map[string]foreign.Entry     // by kind of store: the first that lies there
+	made      map[secret.Ref]foreign.Entry // names made up for secrets of the tool's own
 	all       []config.Declaring
 	lines     []int
 	same      int
@@ -77,6 +91,8 @@ func (m *mapping) checkFlags() error {
 		if m.to.Prefix == "" {
 			return secret.Errorf(secret.Invalid, "", "chamber's file does not name its service\n  say it:  --to SERVICE/")
 		}
+		m.warn("chamber makes _ of - in its keys: the fields are taken to have _")
+	default:
 	}
 	return nil
 }
@@ -109,7 +125,7 @@ func (m *mapping) add(e foreign.Entry) error {
 // reference says it in tacit's words.
 func (m *mapping) reference(e foreign.Entry) (secret.Ref, error) {
 	if e.Store == "" {
-		return m.named(m.to.Env, m.to.Prefix+e.Name, e.Field)
+		return m.makeUp(e)
 	}
 	if first, ok := m.stores[e.Store]; ok && first.Where != e.Where {
 		return secret.Ref{}, secret.Errorf(secret.Invalid, "", "lies in another store than %s on line %d, and one environment is one store\n    keep them in files of their own, and import each with -e", first.Var, first.Line)
@@ -139,6 +155,19 @@ func (m *mapping) reference(e foreign.Entry) (secret.Ref, error) {
 		return secret.Ref{}, secret.Errorf(secret.Invalid, "", "does not lie below the prefix of %s, %s", env.Name, env.Prefix)
 	}
 	return m.named(env.Name, name, e.Field)
+}
+
+// makeUp names a secret of the tool's own: two of them never become one.
+func (m *mapping) makeUp(e foreign.Entry) (secret.Ref, error) {
+	ref, err := m.named(m.to.Env, m.to.Prefix+e.Name, e.Field)
+	if err != nil {
+		return ref, err
+	}
+	if first, ok := m.made[ref]; ok && first.Where != e.Where {
+		return ref, secret.Errorf(secret.Invalid, "", "is another secret than %s on line %d, and both would be %s\n    keep them in files of their own, and import each with --to", first.Var, first.Line, ref)
+	}
+	m.made[ref] = e
+	return ref, nil
 }
 
 func (m *mapping) named(env, name, field string) (secret.Ref, error) {

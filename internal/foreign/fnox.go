@@ -82,34 +82,40 @@ func (r *reading) fnox(text []byte, tables []envfmt.Entry) {
 
 // fnoxEntry reads one secret; what it does not say is taken from otherwise.
 func fnoxEntry(raw json.RawMessage, providers map[string]fnoxProvider, otherwise fnoxSecret) (Entry, string) {
+	if len(raw) > 0 && raw[0] == '"' {
+		return Entry{}, "has a value, and no reference"
+	}
 	s := otherwise
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	switch err := d.Decode(&s); {
-	case len(raw) > 0 && raw[0] == '"':
-		return Entry{}, "has a value, and no reference"
-	case err != nil:
+	if d.Decode(&s) != nil {
 		return Entry{}, "has a setting besides provider, value, json_path, default, description and if_missing"
+	}
+	p, known := providers[s.Provider]
+	switch {
 	case s.Value == nil:
 		return Entry{}, "has no value that points into a store"
-	case s.IfMissing != "" && s.IfMissing != "error" && s.IfMissing != "warn" && s.IfMissing != "ignore":
+	case !slices.Contains([]string{"", "error", "warn", "ignore"}, s.IfMissing):
 		return Entry{}, "has an if_missing that is none of error, warn, ignore"
-	}
-	p, ok := providers[s.Provider]
-	if !ok {
+	case !known:
 		return Entry{}, "its provider is not in this file"
 	}
 	e, why := p.entry(*s.Value)
 	e.Description, e.Default = s.Description, s.Default
 	e.Optional = s.IfMissing == "warn" || s.IfMissing == "ignore"
-	if s.JSONPath != "" && why == "" {
-		field := strings.TrimPrefix(s.JSONPath, "$.")
-		if e.Field != "" || strings.ContainsAny(field, "./[]*") || field == "" {
-			return e, "has a json_path that is no single field"
-		}
-		e.Field = field
+	if why == "" && s.JSONPath != "" {
+		e.Field, why = jsonField(e.Field, s.JSONPath)
 	}
 	return e, why
+}
+
+// jsonField is the field that a json_path points at.
+func jsonField(field, path string) (string, string) {
+	path = strings.TrimPrefix(path, "$.")
+	if field != "" || path == "" || strings.ContainsAny(path, "./[]*") {
+		return "", "has a json_path that is no single field"
+	}
+	return path, ""
 }
 
 func (p fnoxProvider) entry(value string) (Entry, string) {

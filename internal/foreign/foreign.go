@@ -52,7 +52,8 @@ type Entry struct {
 	// store of its own, and Name is what the secret could be called.
 	Store string
 	// Where tells one store of its kind from another, as far as the file says;
-	// Address is its URL, if the file has that.
+	// without Store, it tells one secret of the tool's own from another. Address
+	// is the store's URL, if the file has that.
 	Where, Address string
 	// Name is the name in the store; for Vault, the mount comes first.
 	Name  string

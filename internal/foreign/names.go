@@ -29,6 +29,7 @@ func (r *reading) op(l leaf) {
 		r.problem(l, "asks for an attribute of its field, which only 1Password has")
 		return
 	}
+	where := strings.ToLower(rest)
 	parts := strings.Split(rest, "/")
 	if len(parts) != 3 && len(parts) != 4 {
 		r.problem(l, "is not op://vault/item/field or op://vault/item/section/field")
@@ -41,7 +42,7 @@ func (r *reading) op(l leaf) {
 		}
 	}
 	last := len(parts) - 1
-	r.add(l, Entry{Name: strings.Join(parts[1:last], "/"), Field: parts[last]})
+	r.add(l, Entry{Where: where, Name: strings.Join(parts[1:last], "/"), Field: parts[last]})
 }
 
 // opWord writes a part of a reference as a name has it; empty if it is none.
@@ -83,14 +84,15 @@ func (r *reading) sops(entries []envfmt.Entry) {
 }
 
 func (r *reading) sopsEntry(l leaf) Entry {
-	if r.format.Variables() {
-		return Entry{Name: kebab(l.path[0])}
-	}
+	e := Entry{Where: strings.Join(l.path, "\x00"), Name: l.path[0]}
 	last := len(l.path) - 1
-	if last == 0 {
-		return Entry{Name: l.path[0]}
+	switch {
+	case r.format.Variables():
+		e.Name = kebab(e.Name)
+	case last > 0:
+		e.Name, e.Field = strings.Join(l.path[:last], "/"), l.path[last]
 	}
-	return Entry{Name: strings.Join(l.path[:last], "/"), Field: l.path[last]}
+	return e
 }
 
 // kebab is what import calls the secret of a variable.

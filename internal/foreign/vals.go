@@ -95,9 +95,9 @@ func (u valsURL) unknown(store string) string {
 	return ""
 }
 
-// plainWord repeats a word of a file only if it cannot be more than a word.
+// plainWord repeats the name of a parameter only if it looks like one.
 func plainWord(s string) string {
-	if len(s) > 32 || !sound(s) {
+	if len(s) > 16 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") != "" {
 		return "of an odd name"
 	}
 	return s
