@@ -118,11 +118,14 @@ func (w *world) wroteOnce(t *testing.T, want int) {
 	wrote := map[string]int{}
 	lines := bufio.NewScanner(bytes.NewReader(w.tacit(t, nil, "audit", "list", "--json", "--limit", "0")))
 	for lines.Scan() {
-		var r struct{ Verb, Env, Name, Phase, Outcome string }
+		var r struct {
+			Verb, Env, Name, Phase, Outcome string
+			Version                         uint64 // 0: it was only declared
+		}
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			t.Fatal(err)
 		}
-		if r.Env == "staging" && r.Verb == "put" && r.Phase == "end" && r.Outcome == "ok" {
+		if r.Env == "staging" && r.Verb == "put" && r.Phase == "end" && r.Outcome == "ok" && r.Version > 0 {
 			wrote[r.Name]++
 		}
 	}

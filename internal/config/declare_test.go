@@ -68,9 +68,18 @@ func TestDeclareAllOrNothing(t *testing.T) {
 // An agent's edit is written, and not trusted.
 func TestDeclareAllByAgent(t *testing.T) {
 	s := victim(t, trustedDev)
+	one := []Declaring{{Var: "A", Ref: secret.Ref{Env: "dev", Name: "a"}}}
 	x := s.open(t)
 	x.Caller = agent
-	trusted, err := x.DeclareAll(t.Context(), []Declaring{{Var: "A", Ref: secret.Ref{Env: "dev", Name: "a"}}})
+	if _, err := x.DeclareAll(t.Context(), one); secret.KindOf(err) != secret.Denied {
+		t.Errorf("without put on what it declares: %v", err)
+	}
+	closeIt(t, x)
+	s.write(t, PolicyName, `permit (principal == Agent::"reviewer", action == Action::"put", resource);`)
+	s.trust(t, "")
+	x = s.open(t)
+	x.Caller = agent
+	trusted, err := x.DeclareAll(t.Context(), one)
 	if err != nil || trusted {
 		t.Fatal(trusted, err)
 	}

@@ -210,7 +210,7 @@ func FuzzRead(f *testing.F) {
 	} {
 		for tool := range Tools() {
 			for format := range envfmt.Formats() {
-				f.Add([]byte(seed), uint8(tool), uint8(format)) //nolint:gosec // a few
+				f.Add([]byte(seed), uint8(tool), uint8(format))
 			}
 		}
 	}
