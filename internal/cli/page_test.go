@@ -17,6 +17,7 @@ type page struct {
 	file  string
 	steps []pageStep
 	types []string // what is typed at prompts, in order
+	needs []string // programs without which it cannot be run
 }
 
 // A pageStep is a command with what the page shows of it, or a file to write.
@@ -31,6 +32,7 @@ type pageStep struct {
 var (
 	fenceLine = regexp.MustCompile("^```([a-z]*)(?: (.*))?$")
 	typesLine = regexp.MustCompile(`^<!-- types: (.*) -->$`)
+	needsLine = regexp.MustCompile(`^<!-- needs: (.*) -->$`)
 )
 
 // readPage finds the blocks ```console run and ```LANGUAGE file=NAME, and the
@@ -47,6 +49,9 @@ func readPage(file, text string) (page, error) {
 		case begin == 0:
 			if typed := typesLine.FindStringSubmatch(line); typed != nil {
 				p.types = append(p.types, typed[1])
+			}
+			if needs := needsLine.FindStringSubmatch(line); needs != nil {
+				p.needs = append(p.needs, strings.Fields(needs[1])...)
 			}
 		case line == "```":
 			if err := p.add(info, begin, block); err != nil {
@@ -140,17 +145,17 @@ func lineShows(want, got string) bool {
 }
 
 func TestPageReader(t *testing.T) {
-	p, err := readPage("x.md", "text\n```toml file=tacit.toml\na = 1\n```\n<!-- types: y -->\n```console run\n$ one \\\n> two\nout\n\n$ three\n```\n```console\n$ not run\n```\n")
+	p, err := readPage("x.md", "text\n<!-- needs: a b -->\n```toml file=tacit.toml\na = 1\n```\n<!-- types: y -->\n```console run\n$ one \\\n> two\nout\n\n$ three\n```\n```console\n$ not run\n```\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.steps) != 3 || len(p.types) != 1 || p.types[0] != "y" {
+	if len(p.steps) != 3 || len(p.types) != 1 || p.types[0] != "y" || strings.Join(p.needs, "|") != "a|b" {
 		t.Fatalf("got %+v", p)
 	}
 	if s := p.steps[0]; s.file != "tacit.toml" || s.text != "a = 1\n" {
 		t.Errorf("got %+v", s)
 	}
-	if s := p.steps[1]; s.command != "one \\\ntwo" || s.line != 7 || strings.Join(s.want, "|") != "out|" {
+	if s := p.steps[1]; s.command != "one \\\ntwo" || s.line != 8 || strings.Join(s.want, "|") != "out|" {
 		t.Errorf("got %+v", s)
 	}
 	if s := p.steps[2]; s.command != "three" || s.want != nil {
@@ -199,14 +204,14 @@ func TestIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	for _, pattern := range []string{"../../docs/*.md", "../../docs/adr/*.md", "../../*.md"} {
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/guide/*.md", "../../docs/adr/*.md", "../../*.md"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)
 		}
 		for _, file := range files {
-			name := filepath.Base(file)
-			if pattern == "../../docs/*.md" && name != "README.md" && !strings.Contains(string(index), "]("+name+")") {
+			name := strings.TrimPrefix(file, "../../docs/")
+			if name != file && !strings.HasPrefix(name, "adr/") && name != "README.md" && !strings.Contains(string(index), "]("+name+")") {
 				t.Errorf("docs/README.md does not list %s", name)
 			}
 			text, err := os.ReadFile(file)
@@ -217,6 +222,40 @@ func TestIndex(t *testing.T) {
 				if _, err := os.Stat(filepath.Join(filepath.Dir(file), l[1])); err != nil {
 					t.Errorf("%s: the link to %s leads nowhere", file, l[1])
 				}
+			}
+		}
+	}
+}
+
+// TestGuideRunsWhatItSays: each command of tacit that a page for newcomers names,
+// in a table or in a sentence, is run by a block of that page.
+func TestGuideRunsWhatItSays(t *testing.T) {
+	files, err := filepath.Glob("../../docs/guide/*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no pages: ", err)
+	}
+	span := regexp.MustCompile("`(tacit [^`]+)`")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := readPage(file, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ran strings.Builder
+		for _, s := range p.steps {
+			ran.WriteString(s.command + "\n")
+		}
+		found := span.FindAllStringSubmatch(string(text), -1)
+		if len(found) == 0 {
+			t.Errorf("%s names no command", file)
+		}
+		for _, c := range found {
+			command := strings.ReplaceAll(c[1], `\|`, "|") // as a table writes it
+			if !strings.Contains(ran.String(), command+"\n") {
+				t.Errorf("%s: no block runs:  %s", file, command)
 			}
 		}
 	}
