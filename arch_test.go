@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"secret"},
 	{"internal/seal", "internal/match", "internal/head"},
 	{"internal/state"},
-	{"policy", "backend/...", "internal/child", "internal/envfmt", "internal/render"},
+	{"policy", "backend/...", "internal/child", "internal/clipboard", "internal/envfmt", "internal/render"},
 	{"audit", "internal/identity", "internal/foreign"},
 	{"broker"},
 	{"internal/move"},

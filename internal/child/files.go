@@ -31,6 +31,9 @@ type Files struct {
 	lock *os.File
 }
 
+// InMemory reports whether a folder is known to lie in memory, not on a disk.
+func InMemory(dir string) bool { return inMemory(dir) }
+
 // Sweep removes what earlier processes of the same user left in any of roots:
 // each start calls it, whether it needs files or not.
 func Sweep(roots []string) { sweep(roots) }

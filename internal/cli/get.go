@@ -11,34 +11,56 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tacit-secrets/tacit/internal/clipboard"
 	"github.com/tacit-secrets/tacit/internal/config"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 func (a *app) getCommand() *cobra.Command {
 	var stage string
+	var f getFlags
 	c := &cobra.Command{
 		Use:   "get REFERENCE",
 		Short: "Print a secret's value",
 		Long: `Print the value of a secret, or of one of its fields, to stdout: byte for byte
 when piped, with a newline after it on a terminal.
 
+With --copy it goes to the clipboard instead (Wayland, X11, macOS, tmux, or a terminal
+known for OSC 52), never as an argument, and tacit stays until it has cleared it: after
+30 s, or at once by ctrl-C. What somebody copied meanwhile is left alone where the
+clipboard can be read; a clipboard manager may keep a history.
+
 Agents are refused unless a grant permits it: what an agent reads, it can pass on.`,
 		Example: `  tacit get claude/api
   tacit get claude/api#claude_api_key
   tacit get claude/api@2
   tacit get claude/api@previous
-  tacit get prod:claude/api`,
+  tacit get prod:claude/api
+  tacit get --copy app/db#password
+  tacit get --copy --clear-after 10s app/db#password`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.get(cmd.Context(), args[0], secret.Stage(stage))
+			f.stage = secret.Stage(stage)
+			if cmd.Flags().Changed("clear-after") && !f.copy {
+				return secret.Errorf(secret.Invalid, "", "--clear-after is for --copy")
+			}
+			return a.get(cmd.Context(), args[0], f)
 		},
 	}
 	c.Flags().StringVar(&stage, "stage", "", "the version at this `stage`")
+	c.Flags().BoolVar(&f.copy, "copy", false, "put it on the clipboard instead, for a while")
+	c.Flags().DurationVar(&f.after, "clear-after", 30*time.Second, "with --copy: clear it after so `long`, 1s to 1h")
 	return c
 }
 
-func (a *app) get(ctx context.Context, arg string, stage secret.Stage) error {
+type getFlags struct {
+	stage secret.Stage
+	copy  bool
+	after time.Duration
+}
+
+func (a *app) get(ctx context.Context, arg string, f getFlags) error {
+	stage := f.stage
 	o, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -53,9 +75,20 @@ func (a *app) get(ctx context.Context, arg string, stage secret.Stage) error {
 		}
 		r.At.Stage = stage
 	}
-	v, err := o.Broker.Get(ctx, o.Caller, r)
+	var clip *clipboard.Clipboard
+	caller := o.Caller
+	if f.copy {
+		if clip, err = a.findClipboard(f.after); err != nil {
+			return err
+		}
+		caller.For = "clipboard"
+	}
+	v, err := o.Broker.Get(ctx, caller, r)
 	if err != nil {
 		return a.explain(ctx, o, r, err)
+	}
+	if clip != nil {
+		return a.copyOut(ctx, clip, r, v.Value, f.after)
 	}
 	if !a.flags.json {
 		return a.value(r, v.Value.Reveal())
