@@ -81,11 +81,12 @@ func (x *exporting) write(ctx context.Context, fill func(*envfmt.Writer) error) 
 	if err != nil {
 		return err
 	}
-	if err := x.fill(to, fill); err != nil {
-		return errors.Join(err, to.drop())
-	}
+	err = x.fill(to, fill)
 	if ctx.Err() != nil {
-		return errors.Join(interruptedExport(), to.drop())
+		err = interruptedExport(to.path)
+	}
+	if err != nil {
+		return errors.Join(err, to.drop())
 	}
 	if err := to.keep(); err != nil {
 		return err
@@ -116,6 +117,9 @@ func (x *exporting) fill(to *sink, fill func(*envfmt.Writer) error) error {
 	return w.Close()
 }
 
-func interruptedExport() error {
+func interruptedExport(path string) error {
+	if path == "" {
+		return secret.Errorf(secret.Unavailable, "", "interrupted: what was printed is not all")
+	}
 	return secret.Errorf(secret.Unavailable, "", "interrupted: nothing was written")
 }

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const dotenvFile = "API_KEY=sk-canary-1\nDB_URL=postgres\n"
@@ -142,4 +144,44 @@ func TestImportAndExportOnTerminal(t *testing.T) {
 	if got := d.at("import", ".env"); got.exit(t) == exitOK || strings.Contains(got.seen(), "[y/N]") {
 		t.Errorf("an agent was asked:\n%s", got.seen())
 	}
+}
+
+// Whoever interrupts an export has no file, and no half of one either.
+func TestExportInterrupted(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var in strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&in, "{\"name\":\"app/n%d\",\"value\":\"canary\"}\n", i)
+	}
+	c := d.command("put", "--batch")
+	c.Stdin = strings.NewReader(in.String())
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	half := filepath.Join(d.dir, ".tacit-*")
+	begun := func() bool {
+		m, err := filepath.Glob(half)
+		return err != nil || len(m) > 0 || d.exists("out.json")
+	}
+	for range 10 { // a busy machine may be told to stop too late
+		p := d.at("export", "app/", "--format", "json", "--out", "out.json")
+		for limit := time.Now().Add(ptyWait); !begun() && time.Now().Before(limit); {
+			time.Sleep(time.Millisecond)
+		}
+		p.press(t, "\x03")
+		code := p.exit(t)
+		if code == exitOK {
+			_ = os.Remove(filepath.Join(d.dir, "out.json"))
+			continue
+		}
+		if code != exitUnavailable || !strings.HasSuffix(p.seen(), "tacit: interrupted: nothing was written\n") {
+			t.Errorf("exit code %d:\n%s", code, p.seen())
+		}
+		if begun() {
+			t.Error("something was left behind")
+		}
+		return
+	}
+	t.Error("no export was interrupted: the test does not test")
 }
