@@ -161,10 +161,14 @@ func (a *app) open(ctx context.Context) (*config.Opened, error) {
 	return o, nil
 }
 
+// cacheBytes is what a command keeps of the store: it reads most things once.
+const cacheBytes = 6 << 20
+
 // options are what the flags say about how to open a project.
 func (a *app) options() config.Options {
 	return config.Options{
 		Dir: a.flags.dir, Env: a.flags.env, Reason: a.flags.reason, Passphrase: a.passphrase(), Now: a.now,
+		CacheBytes: cacheBytes,
 	}
 }
 

@@ -27,6 +27,7 @@ type Options struct {
 	Caller     *secret.Caller   // who asks; nil: what the machine shows
 	Passphrase Prompt           // asks a person; nil: nobody is there
 	NoKeyring  bool             // key files only
+	CacheBytes int              // bounds what is kept decrypted; 0: what the store keeps by itself
 	Now        func() time.Time // nil: time.Now
 
 	wait time.Duration // how long other processes are waited for; 0: as store, log and Broker do by themselves
@@ -137,7 +138,7 @@ func (x *Opened) boundStore(root *string) (string, error) {
 func (x *Opened) openStore(ctx context.Context, id string) error {
 	u := unlocker(x.sys, x.user, x.opts)
 	db, err := state.Open(ctx, x.sys.storeFile(id), &state.Options{
-		Wait: x.opts.wait,
+		Wait: x.opts.wait, CacheBytes: x.opts.CacheBytes,
 		Unlock: func(ctx context.Context, storeID string, slots seal.Slots) (*seal.Key, error) {
 			return u.Unlock(ctx, storeID, slots)
 		},

@@ -22,10 +22,20 @@ type entry struct {
 	decoded atomic.Pointer[any]
 }
 
-const entryOverhead = 256 // bytes, about: key, struct, map
+// What an entry takes in memory, about, in bytes: key, struct and map; and for
+// a row that is decoded once it is read, what becomes of it, which has slices,
+// maps and times of its own.
+const (
+	entryOverhead   = 256
+	decodedOverhead = 1024
+)
 
 func (e *entry) size(k Key) int {
-	return entryOverhead + len(k.Parent) + len(k.Name) + len(e.payload)
+	n := entryOverhead + len(k.Parent) + len(k.Name) + len(e.payload)
+	if k.Kind != kindValue {
+		n += decodedOverhead
+	}
+	return n
 }
 
 // A cache holds rows as they are at one position. It never mixes positions:

@@ -19,14 +19,14 @@ type Options struct {
 	// Unlock finds the key for a store's slots. It is asked on opening, and
 	// again when another process has rekeyed the store; never twice at once.
 	Unlock func(ctx context.Context, storeID string, slots seal.Slots) (*seal.Key, error)
-	// CacheBytes bounds the rows that are kept decrypted; 0: 16 MiB.
+	// CacheBytes bounds the rows that are kept decrypted; 0: 32 MiB.
 	CacheBytes int
 	// Wait is how long a change waits for other processes; 0: 10 s.
 	Wait time.Duration
 }
 
 const (
-	defaultCache = 16 << 20
+	defaultCache = 32 << 20
 	defaultWait  = 10 * time.Second
 	maxReaders   = 4
 )
