@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -15,39 +16,70 @@ import (
 )
 
 func (a *app) diffCommand() *cobra.Command {
-	var reveal bool
+	var f diffFlags
 	c := &cobra.Command{
-		Use:   "diff A B",
+		Use:   "diff A B | diff [A] --file FILE",
 		Short: "Tell how two places or two versions differ",
 		Long: `Tell which secrets differ between two environments, or parts of them, and which
 fields of them; or how two versions of a secret differ. One version alone is compared
-with the current one. Values are compared, and never shown unless --reveal says so.`,
+with the current one. Values are compared, and never shown unless --reveal says so.
+
+With --file, what is here is compared with a file that import reads: what tacit.toml
+declares, or all secrets of the environment or below the prefix A.`,
 		Example: `  tacit diff dev: prod:
   tacit diff dev:app/ staging:app/
   tacit diff app/db@3 app/db@4
-  tacit diff app/db@previous`,
-		Args: cobra.RangeArgs(1, 2),
+  tacit diff app/db@previous
+  tacit diff --file .env`,
+		Args: cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.compare(cmd.Context(), args, reveal)
+			return a.compare(cmd.Context(), args, f)
 		},
 	}
-	c.Flags().BoolVar(&reveal, "reveal", false, "also show the values; asks first, and is not for agents")
+	fs := c.Flags()
+	fs.BoolVar(&f.reveal, "reveal", false, "also show the values; asks first, and is not for agents")
+	fs.StringVar(&f.file, "file", "", "compare with this `file`; - is stdin")
+	fs.StringVarP(&f.format, "format", "f", "", "the `format` of the file, if it is not to be told from it")
 	return c
+}
+
+type diffFlags struct {
+	reveal bool
+	file   string
+	format string
+}
+
+// check refuses what can be refused before a store is opened.
+func (f *diffFlags) check(args []string) error {
+	switch {
+	case f.file == "" && f.format != "":
+		return secret.Errorf(secret.Invalid, "", "--format goes with --file")
+	case f.file == "" && len(args) == 0:
+		return secret.Errorf(secret.Invalid, "", "which places are to be compared?\n  tacit diff dev: prod:")
+	case f.file != "" && len(args) > 1:
+		return secret.Errorf(secret.Invalid, "", "a file is compared with one place, not with %s and %s", args[0], args[1])
+	default:
+		return nil
+	}
 }
 
 // diffJSON is what diff prints with --json.
 type diffJSON struct {
 	Name   string            `json:"name"`
 	Change move.Change       `json:"change"`
-	From   string            `json:"from"`
+	From   string            `json:"from,omitempty"` // empty: composed
 	To     string            `json:"to"`
+	Line   int               `json:"line,omitempty"` // of the file
 	Fields map[string]string `json:"fields,omitempty"`
 	Old    *string           `json:"old,omitempty"`
 	New    *string           `json:"new,omitempty"`
 }
 
-func (a *app) compare(ctx context.Context, args []string, reveal bool) error {
-	if reveal {
+func (a *app) compare(ctx context.Context, args []string, f diffFlags) error {
+	if err := f.check(args); err != nil {
+		return err
+	}
+	if f.reveal {
 		if err := a.mayReveal(ctx); err != nil {
 			return err
 		}
@@ -56,10 +88,22 @@ func (a *app) compare(ctx context.Context, args []string, reveal bool) error {
 	if err != nil {
 		return err
 	}
-	d := &diffing{app: a, reveal: reveal, table: &table{head: []string{"CHANGE", "NAME", "FIELDS"}}}
+	d := &diffing{app: a, reveal: f.reveal, table: &table{head: []string{"CHANGE", "NAME", "FIELDS"}}}
+	if f.file != "" {
+		return d.file(ctx, o, args, f)
+	}
 	if strings.Contains(args[0], "@") || len(args) == 1 {
 		return d.versions(ctx, o, args)
 	}
+	err = d.places(ctx, o, args)
+	if info, gone := os.Stat(args[len(args)-1]); secret.KindOf(err) == secret.Invalid && gone == nil && info.Mode().IsRegular() {
+		return secret.Errorf(secret.Invalid, "", "%s\n  compare with the file:  tacit diff %s --file %s", firstLine(err), args[0], args[1])
+	}
+	return err
+}
+
+// places compares two environments, parts of them, or two secrets.
+func (d *diffing) places(ctx context.Context, o *config.Opened, args []string) error {
 	from, err := place(o, args[0])
 	if err != nil {
 		return err

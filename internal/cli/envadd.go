@@ -141,9 +141,27 @@ func (a *app) envShow(ctx context.Context, name string) error {
 		if l[1] == "" {
 			continue
 		}
-		if err := a.line(strings.Join([]string{l[0], strings.Repeat(" ", 13-len(l[0])), l[1]}, "")); err != nil {
+		const column = 13
+		text := strings.Join(wrapped(l[1], width(a.Out)-column), "\n"+strings.Repeat(" ", column))
+		if err := a.line(strings.Join([]string{l[0], strings.Repeat(" ", column-len(l[0])), text}, "")); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// wrapped breaks a text at its blanks, so that a line takes at most limit
+// columns where that can be; in one piece where limit is none.
+func wrapped(text string, limit int) (lines []string) {
+	if limit <= 0 {
+		return []string{text}
+	}
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && columns(line)+1+columns(word) > limit {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	return append(lines, line)
 }

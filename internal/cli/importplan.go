@@ -49,6 +49,9 @@ func (p *importing) plan(ctx context.Context, entries []envfmt.Entry) error {
 	var wrong problems
 	for _, e := range entries {
 		in, from, err := p.placeEntry(e, declared)
+		if err == nil {
+			err = p.fits(in)
+		}
 		if err != nil {
 			wrong.add(onLine(e.Line, err))
 			continue
@@ -126,30 +129,28 @@ func (p *importing) declared() (map[string]config.Declaration, error) {
 	return byVar, nil
 }
 
+// fits refuses a value that its store would refuse when all else is done.
+func (p *importing) fits(in move.Incoming) error {
+	most := p.opened.MaxValueBytes(in.Ref.Env)
+	if n := in.Value.Len(); most > 0 && n > most {
+		return secret.Errorf(secret.Invalid, "", "%s: the value has %d bytes; its store takes at most %d", in.Ref, n, most)
+	}
+	return nil
+}
+
 // placeEntry tells where an entry goes: where its variable's declaration
 // points, or to a name of its own.
 func (p *importing) placeEntry(e envfmt.Entry, declared map[string]config.Declaration) (in move.Incoming, from origin, err error) {
 	in.Value = e.Value
-	from = origin{name: e.Name, line: e.Line, variable: e.Name}
-	own := child.CheckName(e.Name) == nil // the entry is called as the variable is
-	if !own {
-		from.variable = variableOf(e.Name)
-	}
-	d, known := declared[from.variable]
-	// With --to, the names of formats that hold names are meant as names.
-	if known && own && (p.format.Variables() || p.flags.to == "") {
+	from = origin{name: e.Name, line: e.Line, variable: variableFor(e.Name)}
+	if d, ok := p.meant(e.Name, declared); ok {
 		in.Ref, err = plainReference(d)
 		return in, from, err
 	}
-	name := e.Name
-	if p.format.Variables() {
-		name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	if in.Ref, err = p.ownName(e.Name); err != nil {
+		return in, from, err
 	}
-	n, err := secret.ParseName(p.to.Prefix + name)
-	if err != nil {
-		return in, from, secret.Errorf(secret.Invalid, "", "%q: %s", e.Name, firstLine(err))
-	}
-	in.Ref = secret.Ref{Env: p.to.Env, Name: n}
+	d, known := declared[from.variable]
 	switch {
 	case p.flags.noDeclare || known && d.Compose == nil && d.Ref == in.Ref:
 		return in, from, nil
@@ -160,6 +161,34 @@ func (p *importing) placeEntry(e envfmt.Entry, declared map[string]config.Declar
 	}
 	from.declare = true
 	return in, from, nil
+}
+
+// variableFor is the variable that an entry gets: its own name, if it is one.
+func variableFor(name string) string {
+	if child.CheckName(name) == nil {
+		return name
+	}
+	return variableOf(name)
+}
+
+// meant is the declaration that an entry stands for, if it stands for one.
+// Below a prefix, the names of formats that hold names are meant as names.
+func (p *importing) meant(name string, declared map[string]config.Declaration) (config.Declaration, bool) {
+	d, known := declared[name]
+	return d, known && (p.format.Variables() || p.flags.to == "")
+}
+
+// ownName is the secret of an entry that stands for no declaration.
+func (p *importing) ownName(entry string) (secret.Ref, error) {
+	name := entry
+	if p.format.Variables() {
+		name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	}
+	n, err := secret.ParseName(p.to.Prefix + name)
+	if err != nil {
+		return secret.Ref{}, secret.Errorf(secret.Invalid, "", "%q: %s", entry, firstLine(err))
+	}
+	return secret.Ref{Env: p.to.Env, Name: n}, nil
 }
 
 // plainReference is where a declared variable's value lies.

@@ -57,7 +57,7 @@ func (a *app) putBatch(ctx context.Context, f putFlags) error {
 	}
 	vs, err := a.putAll(ctx, o, puts)
 	if err != nil {
-		return err
+		return explainBatch(puts, err)
 	}
 	if !a.flags.json {
 		a.done("put", puts[0].Ref.Env+":", "%d %s", len(puts), plural(len(puts), "secret", "secrets"))
@@ -69,6 +69,22 @@ func (a *app) putBatch(ctx context.Context, f putFlags) error {
 		}
 	}
 	return nil
+}
+
+// explainBatch says which if_version did not hold.
+func explainBatch(puts []broker.Putting, err error) error {
+	e, ok := errors.AsType[*secret.Error](err)
+	if !ok || e.Kind != secret.Conflict || e.State != 0 {
+		return err
+	}
+	for _, p := range puts {
+		if p.Old != nil && (e.Name == p.Ref.Name || string(e.Name) == plain(p.Ref)) {
+			out := *e
+			out.Name, out.Text = "", fmt.Sprintf("%s: version %d is not the current one\n  which is:  tacit history %s", plain(p.Ref), p.Old.Number, plain(p.Ref))
+			return &out
+		}
+	}
+	return err
 }
 
 func (a *app) wouldPutAll(puts []broker.Putting) error {

@@ -57,7 +57,7 @@ func (a *app) rename(ctx context.Context, from, to string, lossy []string) error
 		return err
 	}
 	if err := r.Run(ctx, lossy); err != nil {
-		return a.explain(ctx, o, old, err)
+		return a.explainRename(ctx, o, [2]secret.Ref{old, name}, err)
 	}
 	if a.flags.json {
 		return a.object(renameJSON{Env: name.Env, Name: string(name.Name), From: string(old.Name)})
@@ -67,6 +67,19 @@ func (a *app) rename(ctx context.Context, from, to string, lossy []string) error
 		a.hint("%s still declares %s as %s", config.FileName, v, old.Name)
 	}
 	return nil
+}
+
+// explainRename says what was in the way: the old name, or the new one.
+func (a *app) explainRename(ctx context.Context, o *config.Opened, names [2]secret.Ref, err error) error {
+	taken := secret.KindOf(err) == secret.Conflict
+	switch to := names[1]; {
+	case taken && secret.StateOf(err) == secret.Deleted:
+		return secret.Errorf(secret.Conflict, "", "%s is taken, by a secret that was deleted\n  bring it back:  tacit undelete %s\n  or remove it:   tacit destroy %s", to, to, to)
+	case taken:
+		return secret.Errorf(secret.Conflict, "", "%s is taken\n  choose another name, or move that one away first:  tacit rename %s NEW", to, to)
+	default:
+		return a.explain(ctx, o, names[0], err)
+	}
 }
 
 // askRename asks where versions would stay behind.

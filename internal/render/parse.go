@@ -56,7 +56,11 @@ func (t *Template) Variables() []string { return slices.Clone(t.vars) }
 // its author.
 func readable(err error) string {
 	text := strings.TrimPrefix(err.Error(), "template: text:")
-	return strings.TrimPrefix(text, "template: ")
+	text = strings.TrimPrefix(text, "template: ")
+	if strings.HasSuffix(text, " not defined") && strings.Contains(text, ": function ") {
+		text += "\n  there are: " + strings.Join(allowed(), ", ")
+	}
+	return text
 }
 
 // scheme begins a reference in a text.
