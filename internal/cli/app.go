@@ -60,6 +60,9 @@ func Main(ctx context.Context, args []string, s Streams) int {
 
 func (a *app) run(ctx context.Context, args []string) (err error) {
 	root := a.root()
+	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		plainFlags(root)
+	}
 	root.SetArgs(args)
 	root.SetIn(a.In)
 	root.SetOut(a.Out)

@@ -203,11 +203,12 @@ func (a *app) askCopy(ctx context.Context, o *config.Opened, c *move.Copy, p cop
 	if p.total() == p.count[move.Same]+p.count[move.Refuse] || a.agent() {
 		return nil // agents are not asked: the policy decides
 	}
+	to := strings.TrimSuffix(c.To.String(), ":")
 	if o.Protected(c.To.Env) {
-		return a.confirm(ctx, "%s is protected: copy to %s %s", c.To.Env, c.To, p)
+		return a.confirm(ctx, "%s is protected: copy to %s: %s", c.To.Env, to, p)
 	}
 	if p.count[move.Update] > 0 {
-		return a.confirm(ctx, "copy to %s %s", c.To, p)
+		return a.confirm(ctx, "copy to %s: %s", to, p)
 	}
 	return nil
 }

@@ -7,10 +7,12 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/internal/config"
 	"github.com/tacit-secrets/tacit/internal/envfmt"
+	"github.com/tacit-secrets/tacit/internal/foreign"
 	"github.com/tacit-secrets/tacit/internal/move"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -239,7 +241,8 @@ func fixedFlags() (one, lists map[string][]string) {
 		formats = append(formats, string(f))
 	}
 	one = map[string][]string{
-		"as": agents(), "backend": {config.BackendLocal}, "format": formats, "generate": generators(),
+		"as": agents(), "backend": {config.BackendLocal}, "format": formats, "from": tools(), "generate": generators(),
+		"on-change": {"restart", "signal:HUP"},
 		"outcome": {"ok", "denied", "not found", "conflict", "invalid", "unavailable", "unsupported", "corrupt"},
 		"stage":   {string(secret.Current), string(secret.Previous)}, "verb": verbs(),
 	}
@@ -257,6 +260,26 @@ func (a *app) complete(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		a.complete(sub)
 	}
+}
+
+// plainFlags takes the marks around the name of a flag's argument away, which
+// completion would show.
+func plainFlags(c *cobra.Command) {
+	plain := func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") }
+	c.Flags().VisitAll(plain)
+	c.PersistentFlags().VisitAll(plain)
+	for _, sub := range c.Commands() {
+		plainFlags(sub)
+	}
+}
+
+// tools are those whose references import reads.
+func tools() []string {
+	var out []string
+	for _, t := range foreign.Tools() {
+		out = append(out, string(t))
+	}
+	return out
 }
 
 func (a *app) completeFlags(c *cobra.Command) {
@@ -283,6 +306,9 @@ func (a *app) completeFlags(c *cobra.Command) {
 	register("only", a.completeVars)
 	register("declare", a.completeVars)
 	register("environment", a.completeEnvFlag)
+	if c.Name() == "export" {
+		register("for", cobra.FixedCompletions([]string{string(envfmt.ForDocker), string(envfmt.ForNode), string(envfmt.ForPython)}, cobra.ShellCompDirectiveNoFileComp))
+	}
 	if c.Name() == "run" {
 		register("env", a.completeVarRef)
 	} else {

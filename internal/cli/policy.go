@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -127,7 +128,7 @@ func (a *app) policyExplain(ctx context.Context, args []string, f explainFlags) 
 	if d.Allowed {
 		word = "allowed"
 	}
-	if err := a.line(word + "    " + d.Reason); err != nil {
+	if err := a.line(fmt.Sprintf("%-9s %s", word, d.Reason)); err != nil {
 		return err
 	}
 	for _, c := range d.Considered {

@@ -230,6 +230,24 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 	}
 }
 
+// TestEnvShowFitsTheTerminal: what a store keeps is broken between words, and is
+// one line for a pipe.
+func TestEnvShowFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	whole := d.must("env", "show")
+	p := startPTY(t, 40, d.command("env", "show"))
+	p.exit(t)
+	for line := range strings.SplitSeq(p.seen(), "\n") {
+		if columns(line) > 40 {
+			t.Errorf("%d columns: %q", columns(line), line)
+		}
+	}
+	if !strings.Contains(whole, "\nkeeps        versions, ") || strings.Join(strings.Fields(p.seen()), " ") != strings.Join(strings.Fields(whole), " ") {
+		t.Errorf("a terminal shows %q, a pipe %q", p.seen(), whole)
+	}
+}
+
 // TestCompletionScripts: each shell gets its own script, with tacit in it.
 func TestCompletionScripts(t *testing.T) {
 	t.Parallel()
