@@ -243,8 +243,8 @@ func fixedFlags() (one, lists map[string][]string) {
 	one = map[string][]string{
 		"as": agents(), "backend": {config.BackendLocal}, "format": formats, "from": tools(), "generate": generators(),
 		"on-change": {"restart", "signal:HUP"},
-		"outcome": {"ok", "denied", "not found", "conflict", "invalid", "unavailable", "unsupported", "corrupt"},
-		"stage":   {string(secret.Current), string(secret.Previous)}, "verb": verbs(),
+		"outcome":   {"ok", "denied", "not found", "conflict", "invalid", "unavailable", "unsupported", "corrupt"},
+		"stage":     {string(secret.Current), string(secret.Previous)}, "verb": verbs(),
 	}
 	lists = map[string][]string{"lossy": move.Losses(), "method": {"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}}
 	return one, lists
