@@ -17,7 +17,7 @@ import (
 
 // say prints what happened: a verb, the thing concerned, and details.
 func (a *app) say(verb, thing, format string, args ...any) {
-	line := fmt.Sprintf("%-9s %-*s %s", verb, 21-max(0, len(verb)-9), audit.Printable(thing), audit.Printable(fmt.Sprintf(format, args...)))
+	line := fmt.Sprintf("%-9s %-21s %s", verb, audit.Printable(thing), audit.Printable(fmt.Sprintf(format, args...)))
 	_, _ = fmt.Fprintln(a.Err, strings.TrimRight(line, " "))
 }
 

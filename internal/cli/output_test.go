@@ -74,19 +74,6 @@ func TestLongTableStreams(t *testing.T) {
 	}
 }
 
-// TestSayKeepsItsColumns: details stand below each other, also behind a verb of
-// two words.
-func TestSayKeepsItsColumns(t *testing.T) {
-	a, out := capture(t)
-	a.say("put", "dev:a", "version 1")
-	a.say("would create", "dev:a", "from x")
-	a.say("would create", "dev:"+strings.Repeat("a", 30), "from x")
-	const want = "put       dev:a                 version 1\nwould create dev:a              from x\nwould create dev:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa from x\n"
-	if got := out(); got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 func TestCut(t *testing.T) {
 	for _, c := range []struct {
 		text  string
