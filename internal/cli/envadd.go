@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/internal/config"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -128,6 +130,7 @@ func (a *app) envShow(ctx context.Context, name string) error {
 	if a.flags.json {
 		return a.object(envShowJSON{envJSON{e.Name, e.Backend, isDefault, e.Protected, e.Prefix, e.Address}, len(declared), caps})
 	}
+	var left, right []string
 	for _, l := range [][2]string{
 		{"environment", e.Name},
 		{"backend", e.Backend},
@@ -138,30 +141,13 @@ func (a *app) envShow(ctx context.Context, name string) error {
 		{"declared", count(len(declared), "secret")},
 		{"keeps", strings.Join(caps, ", ")},
 	} {
-		if l[1] == "" {
-			continue
-		}
-		const column = 13
-		text := strings.Join(wrapped(l[1], width(a.Out)-column), "\n"+strings.Repeat(" ", column))
-		if err := a.line(strings.Join([]string{l[0], strings.Repeat(" ", column-len(l[0])), text}, "")); err != nil {
-			return err
+		if l[1] != "" {
+			left, right = append(left, l[0]), append(right, audit.Printable(l[1]))
 		}
 	}
-	return nil
-}
-
-// wrapped breaks a text at its blanks, so that a line takes at most limit
-// columns where that can be; in one piece where limit is none.
-func wrapped(text string, limit int) (lines []string) {
-	if limit <= 0 {
-		return []string{text}
+	wide := width(a.Out)
+	if wide == 0 {
+		wide = math.MaxInt // nothing is broken for a pipe
 	}
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && columns(line)+1+columns(word) > limit {
-			lines, line = append(lines, line), ""
-		}
-		line = strings.TrimPrefix(line+" "+word, " ")
-	}
-	return append(lines, line)
+	return a.print(sideBySide(left, right, len("environment"), wide))
 }

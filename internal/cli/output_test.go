@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,24 +122,5 @@ func TestTimes(t *testing.T) {
 	}
 	if got := a.age(time.Time{}); got != "" {
 		t.Errorf("no time is %q ago", got)
-	}
-}
-
-// TestWrapped: no word is lost or broken, and no line is wider than it may be
-// unless a single word is.
-func TestWrapped(t *testing.T) {
-	for _, c := range []struct {
-		text  string
-		limit int
-		want  []string
-	}{
-		{"one, two, three", 0, []string{"one, two, three"}},
-		{"one, two, three", 8, []string{"one,", "two,", "three"}},
-		{"one, two, three", 9, []string{"one, two,", "three"}},
-		{"unbreakable a", 4, []string{"unbreakable", "a"}},
-	} {
-		if got := wrapped(c.text, c.limit); !slices.Equal(got, c.want) {
-			t.Errorf("%q in %d columns: %q, not %q", c.text, c.limit, got, c.want)
-		}
 	}
 }
