@@ -39,7 +39,7 @@ was put back into the file is found here, and not by each read.`,
 				if a.flags.json {
 					return a.object(checkedJSON{s.StoreID(), r.Rows, r.Values, r.Generation, r.Epoch})
 				}
-				a.say("checked", count(int(r.Rows), "row"), "%d of them values, generation %d", r.Values, r.Generation) //nolint:gosec // rows fit
+				a.done("checked", count(int(r.Rows), "row"), "%d of them values, generation %d", r.Values, r.Generation) //nolint:gosec // rows fit
 				return nil
 			})
 		},
@@ -94,7 +94,7 @@ func (a *app) backup(ctx context.Context, s *config.StoreAdmin, path string, rec
 	if a.flags.json {
 		return a.object(backupJSON{s.StoreID(), path, recipients})
 	}
-	a.say("backed up", path, "")
+	a.done("backed up", path, "")
 	return nil
 }
 
@@ -142,7 +142,7 @@ func (a *app) restore(ctx context.Context, path string) (err error) {
 	if a.flags.json {
 		return a.object(newEpochJSON{r.StoreID, key})
 	}
-	a.say("restored", "store "+r.StoreID[:4]+"…", "for %s", r.Root)
+	a.done("restored", "store "+r.StoreID[:4]+"…", "for %s", r.Root)
 	a.say("audit", "first key", "%s", key)
 	if !r.OpensHere(ctx) {
 		a.hint("nothing on this machine opens it by itself yet:  tacit store key add --key-file")
@@ -182,7 +182,7 @@ why: you put a copy back. The log begins a new epoch under a new first key.`,
 				if a.flags.json {
 					return a.object(newEpochJSON{s.StoreID(), key})
 				}
-				a.say("accepted", "store "+s.StoreID()[:4]+"…", "as it is")
+				a.done("accepted", "store "+s.StoreID()[:4]+"…", "as it is")
 				a.say("audit", "first key", "%s", key)
 				return nil
 			})

@@ -52,7 +52,7 @@ func (a *app) copyOut(ctx context.Context, c *clipboard.Clipboard, r secret.Ref,
 		return err
 	}
 	if !a.flags.json {
-		a.done("copied", r.String(), "with %s; it is cleared in %s, or at once by ctrl-C", c.Name, after)
+		a.done("copied", r.String(), "with %s, for %s; ctrl-C clears it", c.Name, after)
 	}
 	a.countDown(ctx, end)
 	// Whatever ended the wait, this has to be done.

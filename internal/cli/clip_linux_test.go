@@ -52,7 +52,7 @@ func TestCopyToX11(t *testing.T) {
 	}
 	for name, meanwhile := range map[string]bool{"control-C": false, "copied meanwhile": true} {
 		p := d.at("get", "--copy", "a")
-		p.expect(t, "copied    dev:a                 with xclip; it is cleared in 30s, or at once by ctrl-C")
+		p.expect(t, "copied    dev:a                 with xclip, for 30s; ctrl-C clears it")
 		if got := held(); got != "canary-value" {
 			t.Errorf("%s: the clipboard holds %q", name, got)
 		}

@@ -69,6 +69,10 @@ func (a *app) edit(ctx context.Context, arg string, f editFlags) error {
 		return secret.Errorf(secret.Invalid, "", "edit opens the current version: give no @version\n  an old one becomes current again:  tacit rollback %s", r)
 	}
 	e := &editing{app: a, opened: o, ref: r, roots: child.MemoryRoots(a.sys.RuntimeDir)}
+	// First: who may not put learns of no draft, and drops none.
+	if err := e.allowed(ctx); err != nil {
+		return err
+	}
 	child.Sweep(e.roots)
 	kept := child.KeptDrafts(e.roots, e.of())
 	switch {
@@ -82,7 +86,7 @@ func (a *app) edit(ctx context.Context, arg string, f editFlags) error {
 	if e.command, err = a.editor(); err != nil {
 		return err
 	}
-	if err := e.allowed(ctx); err != nil {
+	if err := e.askProtected(ctx, o, r); err != nil {
 		return err
 	}
 	if err := e.read(ctx); err != nil {
@@ -121,7 +125,7 @@ func (e *editing) allowed(ctx context.Context) error {
 			return secret.Errorf(secret.Denied, "", "%s may not put %s", r.Caller.Principal, plain(e.ref))
 		})
 	}
-	return e.askProtected(ctx, e.opened, e.ref)
+	return nil
 }
 
 // read gets the value that is to be edited.

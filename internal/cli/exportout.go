@@ -98,7 +98,7 @@ func (x *exporting) write(ctx context.Context, fill func(*envfmt.Writer) error) 
 	if x.app.flags.json {
 		err = x.object(exportJSON{File: to.path, Format: string(x.format), Secrets: x.count})
 	} else {
-		x.say("exported", to.path, "%s, %s", count(x.count, "secret"), x.format)
+		x.done("exported", to.path, "%s, %s", count(x.count, "secret"), x.format)
 	}
 	if !x.flags.githubEnv && notIgnored(ctx, to.path) {
 		x.warn("%s lies in a git checkout and is not ignored\n  echo /%s >> .gitignore", to.path, baseName(to.path))

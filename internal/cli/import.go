@@ -213,13 +213,13 @@ func (p *importing) told() error {
 	if p.app.flags.json {
 		return p.objects(false)
 	}
-	p.say("imported", p.to.String(), "%s", p.counts())
+	p.done("imported", p.to.String(), "%s", p.counts())
 	if n := len(p.declarings()); n > 0 && p.declares {
 		what := count(n, "variable")
 		if n == 1 {
 			what = p.declarings()[0].Var
 		}
-		p.say("declared", what, "in %s", config.FileName)
+		p.done("declared", what, "in %s", config.FileName)
 		if !p.isTrusted {
 			p.hint("the edit is not trusted until a person has read it:  tacit trust")
 		}

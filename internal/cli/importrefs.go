@@ -268,7 +268,7 @@ func (m *mapping) done() error {
 		}
 		return nil
 	}
-	m.say("declared", count(len(m.all), "variable"), "in %s; no value was read", config.FileName)
+	m.app.done("declared", count(len(m.all), "variable"), "in %s; no value was read", config.FileName)
 	if !m.isTrusted {
 		m.hint("the edit is not trusted until a person has read it:  tacit trust")
 	}

@@ -100,7 +100,7 @@ func (p *importing) offerDeletion(ctx context.Context) error {
 			return err
 		}
 		if !p.app.flags.json {
-			p.say("deleted", p.source.path, "")
+			p.done("deleted", p.source.path, "")
 		}
 	}
 	if inHistory {

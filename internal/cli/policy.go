@@ -51,7 +51,7 @@ func (a *app) policyCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.say("checked", path, "%d %s, no problem", src.Len(), plural(src.Len(), "policy", "policies"))
+			a.done("checked", path, "%d %s, no problem", src.Len(), plural(src.Len(), "policy", "policies"))
 			return nil
 		},
 	}

@@ -139,7 +139,7 @@ func (a *app) addKey(ctx context.Context, s *config.StoreAdmin, f keyFlags) erro
 	if a.flags.json {
 		return a.object(slotJSON(slot))
 	}
-	a.say("added", "key "+slot.ID, "%s", slot.Kind)
+	a.done("added", "key "+slot.ID, "%s", slot.Kind)
 	return nil
 }
 
@@ -222,7 +222,7 @@ func (a *app) keyRemoveCommand() *cobra.Command {
 				if a.flags.json {
 					return a.object(removedJSON{args[0], true})
 				}
-				a.say("removed", "key "+args[0], "")
+				a.done("removed", "key "+args[0], "")
 				a.hint("who has read the key knows it still:  tacit store rekey")
 				return nil
 			})
@@ -261,7 +261,7 @@ not heal a key that was read already: rotate the secrets then.`,
 				if a.flags.json {
 					return a.object(rekeyJSON(s.StoreID(), dropped))
 				}
-				a.say("rekeyed", "store "+s.StoreID()[:4]+"…", "")
+				a.done("rekeyed", "store "+s.StoreID()[:4]+"…", "")
 				for _, d := range dropped {
 					a.warn("%s key %s could not be made anew and is gone: its secret is not on this machine\n  tacit store key add", d.Kind, d.ID)
 				}

@@ -40,7 +40,7 @@ func (a *app) trust(ctx context.Context, store string) (err error) {
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	if r.Standing == config.Trusted {
-		a.say("trusted", r.Root, "already, as the files are")
+		a.done("trusted", r.Root, "already, as the files are")
 		return nil
 	}
 	a.review(r)
@@ -57,7 +57,7 @@ func (a *app) trust(ctx context.Context, store string) (err error) {
 	if err != nil {
 		return err
 	}
-	a.say("trusted", r.Root, "%s", r.Summary())
+	a.done("trusted", r.Root, "%s", r.Summary())
 	if made != nil {
 		a.madeStore(*made)
 	}

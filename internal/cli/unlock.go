@@ -39,7 +39,7 @@ system, so that a passphrase is asked once. Every process of yours can use it me
 				if a.flags.json {
 					return a.object(heldJSON{s.StoreID(), a.now().Add(d).UTC().Truncate(time.Second)})
 				}
-				a.say("unlocked", "store "+s.StoreID()[:4]+"…", "for %s", long)
+				a.done("unlocked", "store "+s.StoreID()[:4]+"…", "for %s", long)
 				return nil
 			})
 		},
@@ -59,7 +59,7 @@ func (a *app) lockCommand() *cobra.Command {
 			if a.flags.json {
 				return a.object(heldJSON{Store: id})
 			}
-			a.say("locked", "store "+id[:4]+"…", "")
+			a.done("locked", "store "+id[:4]+"…", "")
 			return nil
 		},
 	}

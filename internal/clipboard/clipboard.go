@@ -127,7 +127,7 @@ func (d Desk) wayOut() string {
 	case d.Var("WAYLAND_DISPLAY") != "":
 		return "install wl-clipboard"
 	default:
-		return "it takes a desktop with xclip, xsel or wl-clipboard, tmux, or a terminal known for OSC 52, such as kitty or foot"
+		return "it takes a desktop with xclip, xsel or wl-clipboard, tmux,\n  or a terminal known for OSC 52, such as kitty or foot"
 	}
 }
 
