@@ -81,7 +81,7 @@ func (a *app) countDown(ctx context.Context, end time.Time) {
 	defer tick.Stop()
 	over := time.NewTimer(time.Until(end))
 	defer over.Stop()
-	show := terminal(a.Err) && !a.flags.json && !a.flags.quiet
+	show := terminal(a.Err) && !a.dumb() && !a.flags.json && !a.flags.quiet
 	for {
 		if show {
 			_, _ = fmt.Fprintf(a.Err, "\rclearing in %ds ", max(0, time.Until(end).Round(time.Second)/time.Second))

@@ -70,6 +70,9 @@ func (a *app) copy(ctx context.Context, from, to string, f copyFlags) error {
 		return err
 	}
 	plan, err := a.planCopy(ctx, &c, f)
+	if err != nil && ctx.Err() != nil {
+		return interrupted()
+	}
 	if err != nil || f.dryRun {
 		return err
 	}
@@ -221,6 +224,7 @@ func (a *app) runCopy(ctx context.Context, c *move.Copy, plan copyPlan) error {
 		bar.step()
 		switch {
 		case s.Action == move.Refuse:
+		case s.Err != nil && ctx.Err() != nil: // told as one
 		case s.Err != nil:
 			failed++
 			bar.end()
@@ -237,6 +241,8 @@ func (a *app) runCopy(ctx context.Context, c *move.Copy, plan copyPlan) error {
 		a.done("copied", c.To.String(), "%s", done)
 	}
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return secret.Errorf(secret.Unavailable, "", "interrupted: %d of %d secrets are there\n  run it again: what was copied is not written twice", done.total(), plan.total())
 	case failed > 0:
 		return secret.Errorf(secret.KindOf(err), "", "%d of %d secrets were not copied\n  run it again when the reason is gone: what was copied is not written twice", failed, plan.total())
 	case plan.first != nil:
