@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -37,6 +38,7 @@ type origin struct {
 	line     int
 	variable string
 	declare  bool
+	holdsNUL bool // would be declared, and no variable can hold it
 }
 
 // plan decides where each entry goes and what is to be done with it. Whatever
@@ -159,7 +161,8 @@ func (p *importing) placeEntry(e envfmt.Entry, declared map[string]config.Declar
 	case child.CheckName(from.variable) != nil:
 		return in, from, secret.Errorf(secret.Invalid, "", "%q: no variable can be called %q\n    import it without declaring it:  --no-declare", e.Name, from.variable)
 	}
-	from.declare = true
+	from.holdsNUL = bytes.IndexByte(e.Value.Reveal(), 0) >= 0
+	from.declare = !from.holdsNUL
 	return in, from, nil
 }
 
@@ -257,10 +260,13 @@ func (p *importing) declarings() []config.Declaring {
 
 // chooseDangerous asks about variables that can make programs run other code:
 // the file chose their names. Where nobody can be asked they are imported, and
-// not declared.
+// not declared. What no variable can hold never is: it would stop every run.
 func (p *importing) chooseDangerous(ctx context.Context) error {
 	for i := range p.from {
 		from := &p.from[i]
+		if from.holdsNUL {
+			p.warn("%s holds a NUL byte, which no variable can, so it is not declared\n  as a file, add to %s:  [secrets.%s] ref = %q as = \"file\"", from.name, config.FileName, from.variable, p.incoming[i].Ref)
+		}
 		if !from.declare || !child.Dangerous(from.variable) {
 			continue
 		}

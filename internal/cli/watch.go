@@ -80,6 +80,9 @@ type watching struct {
 func (a *app) watchEnv(ctx context.Context, o *config.Opened, w watching, wake chan<- struct{}) {
 	for pause := watchRetry; ctx.Err() == nil; pause = min(2*pause, watchRetryMost) {
 		for n, err := range o.Broker.Watch(ctx, o.Caller, w.env) {
+			if ctx.Err() != nil {
+				return // nobody waits any more
+			}
 			if errors.Is(err, secret.Denied) {
 				a.warn("%s\n  %s is not watched: changes there will not be seen", err, w.env)
 				return
