@@ -8,6 +8,9 @@ FUZZTIME ?= 10s
 
 # The race detector needs a C compiler. Without one the tests still run.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
+# At its end each process with the detector sleeps, for a second unless told
+# otherwise; the tests start thousands.
+export GORACE ?= atexit_sleep_ms=10
 
 .PHONY: check test docs man lint vet cross bench fuzz soak vuln build
 

@@ -51,7 +51,7 @@ func (h *home) own(path ...string) string {
 func (h *home) command(argv ...string) *exec.Cmd {
 	c := exec.CommandContext(h.t.Context(), h.program, argv...)
 	c.Dir = h.dir
-	c.Env = []string{"HOME=" + h.own(), "PATH=" + os.Getenv("PATH"), "DBUS_SESSION_BUS_ADDRESS=disabled:", role + "=main"}
+	c.Env = []string{"HOME=" + h.own(), "PATH=" + os.Getenv("PATH"), "DBUS_SESSION_BUS_ADDRESS=disabled:", "GORACE=atexit_sleep_ms=10", role + "=main"}
 	return c
 }
 

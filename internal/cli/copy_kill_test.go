@@ -33,7 +33,7 @@ func newWorld(t testing.TB) *world {
 		}
 	}
 	w.env = []string{
-		"HOME=" + home, "XDG_RUNTIME_DIR=" + filepath.Join(home, "run"), "DBUS_SESSION_BUS_ADDRESS=disabled:",
+		"HOME=" + home, "XDG_RUNTIME_DIR=" + filepath.Join(home, "run"), "DBUS_SESSION_BUS_ADDRESS=disabled:", "GORACE=atexit_sleep_ms=10",
 		"PATH=" + os.Getenv("PATH"), "NO_COLOR=1",
 	}
 	files := "default_env = \"dev\"\n[env.dev]\n[env.staging]\n"

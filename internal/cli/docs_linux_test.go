@@ -166,7 +166,7 @@ func newHome(t *testing.T) (dir string, env []string) {
 	}
 	return dir, []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(root, "home"), "XDG_RUNTIME_DIR=" + filepath.Join(root, "run"),
-		"DBUS_SESSION_BUS_ADDRESS=disabled:", "LANG=C.UTF-8", "TZ=UTC", "TERM=dumb", "TMPDIR=" + root,
+		"DBUS_SESSION_BUS_ADDRESS=disabled:", "GORACE=atexit_sleep_ms=10", "LANG=C.UTF-8", "TZ=UTC", "TERM=dumb", "TMPDIR=" + root,
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=mia", "GIT_AUTHOR_EMAIL=mia@example.com", "GIT_COMMITTER_NAME=mia", "GIT_COMMITTER_EMAIL=mia@example.com",
 	}
 }

@@ -22,7 +22,7 @@ import (
 
 // TestMain makes this test binary the tacit command of the scripts.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(heedful{m}, map[string]func(){
 		"tacit": func() {
 			limits := child.Harden()
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -30,6 +30,20 @@ func TestMain(m *testing.M) {
 			os.Exit(Main(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Limits: limits}))
 		},
 	})
+}
+
+// heedful runs tests with no signal ignored, since what they start inherits
+// that: a shell that starts them in the background ignores two.
+type heedful struct{ m *testing.M }
+
+// Run implements testscript.TestingM.
+func (h heedful) Run() int {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGQUIT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s) // taken from them, and given to nobody
+		}
+	}
+	return h.m.Run()
 }
 
 // TestScripts runs the stories in testdata/script: a command, what it prints,
@@ -65,6 +79,7 @@ func setup(e *testscript.Env) error {
 		"HOME": home, "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "XDG_STATE_HOME": "",
 		"XDG_RUNTIME_DIR": filepath.Join(e.WorkDir, "run"), "DBUS_SESSION_BUS_ADDRESS": "disabled:",
 		"CLAUDECODE": "", "CLAUDE_CODE_CHILD_SESSION": "", "TACIT_SESSION": "", "NO_COLOR": "1", "TZ": "UTC",
+		"GORACE": "atexit_sleep_ms=10", // a second otherwise, at the end of each process
 	} {
 		e.Setenv(k, v)
 	}
