@@ -145,9 +145,12 @@ func TestEditorHasTheTerminal(t *testing.T) {
 	d := newDesk(t)
 	memory := d.inMemory()
 	d.put("a", "canary-value")
-	d.script(`trap 'echo canary-caught > "$1"; exit 0' INT
+	// It starts nothing once it is ready: a shell that is stopped while it starts
+	// a process waits for ever.
+	d.script(`sleep 1000 &
+trap 'echo canary-caught > "$1"; kill $!; exit 0' INT
 trap 'echo woken' CONT
-echo ready; while :; do sleep 0.05; done`)
+echo ready; while :; do wait; done`)
 	p := d.at("edit", "a")
 	p.expect(t, "ready")
 	p.press(t, "\x03")
