@@ -53,6 +53,9 @@ func (a *app) render(ctx context.Context, file string, f renderFlags) error {
 	if f.watch && f.out == "" {
 		return secret.Errorf(secret.Invalid, "", "--watch writes a file again and again: name it with --out")
 	}
+	if a.flags.json && f.out == "" {
+		return secret.Errorf(secret.Invalid, "", "--json tells what was written: give --out")
+	}
 	o, err := a.open(ctx)
 	if err != nil {
 		return err
@@ -71,9 +74,6 @@ func (a *app) render(ctx context.Context, file string, f renderFlags) error {
 		return err
 	}
 	if f.out == "" {
-		if a.flags.json {
-			return secret.Errorf(secret.Invalid, "", "--json tells what was written: give --out")
-		}
 		return a.value(secret.Ref{}, text)
 	}
 	if err := r.write(f.out, text); err != nil || !f.watch {
