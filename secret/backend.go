@@ -186,6 +186,35 @@ type Watcher interface {
 	Watch(ctx context.Context, prefix string) iter.Seq2[Name, error]
 }
 
+// A Lessor makes credentials that it ends by itself.
+type Lessor interface {
+	// Issue makes a credential by the rules that name stands for. The ttl is
+	// a hint, Lease.Expires the answer; zero is the store's own. NotFound: the
+	// store has no such rules.
+	Issue(ctx context.Context, name Name, ttl time.Duration) (Lease, error)
+	// Renew makes a lease end later, at most at the store's own limit; its
+	// answer has no value. NotFound: the lease ended. Unsupported: this one
+	// cannot be renewed.
+	Renew(ctx context.Context, id string, ttl time.Duration) (Lease, error)
+	// Revoke ends a lease at once. One that ended already is no error.
+	Revoke(ctx context.Context, id string) error
+}
+
+// A Prober looks for evidence of how well the store itself is kept.
+type Prober interface {
+	// Posture returns what it found, in a fixed order. What the caller may not
+	// see is a Finding of status unknown, never one of status ok.
+	Posture(ctx context.Context) ([]Finding, error)
+}
+
+// A Grantor writes the store's own rules.
+type Grantor interface {
+	// Rules returns rules that allow the verbs on the names and nothing else.
+	// It changes nothing and asks no store. Unsupported: the store has no rule
+	// for a verb.
+	Rules(names []Name, verbs ...Verb) ([]Rule, error)
+}
+
 // MaxBatch is how many secrets one PutBatch writes at most.
 const MaxBatch = 10_000
 
@@ -224,6 +253,33 @@ type Result struct {
 	Err     error
 }
 
+// A Lease is a credential that its backend made and will end by itself.
+type Lease struct {
+	ID        string // names the lease to its backend; no value, but not to be published
+	Name      Name
+	Value     Value     // from Issue only
+	Expires   time.Time // zero: the store told no end
+	Renewable bool
+}
+
+// The states of a [Finding].
+const (
+	FindingOK      = "ok"
+	FindingBad     = "bad"
+	FindingUnknown = "unknown"
+)
+
+// A Finding is one line of evidence about a store.
+type Finding struct {
+	Check    string // which question, in few words: "audit devices"
+	Status   string // one of the constants above
+	Evidence string // what was seen, or why nothing was
+	Remedy   string // what to do; empty if the status is ok
+}
+
+// A Rule is a text in a language of the store: "hcl", "json", "bicep", "sh".
+type Rule struct{ Language, Text string }
+
 // Capabilities names the optional interfaces that b implements, in the words
 // of the documents. The list in each backend's conformance test and the tables
 // in docs come from it, so that no capability is lost in silence.
@@ -247,6 +303,9 @@ func Capabilities(b Backend) []string {
 		{is[Batcher](b), "batch put"},
 		{is[Renamer](b), "rename"},
 		{is[Watcher](b), "watch"},
+		{is[Lessor](b), "leases"},
+		{is[Prober](b), "posture"},
+		{is[Grantor](b), "rules"},
 	} {
 		if c.has {
 			out = append(out, c.name)

@@ -70,6 +70,18 @@ func TestCapabilities(t *testing.T) {
 			b
 			secret.Watcher
 		}{}, "watch"},
+		{struct {
+			b
+			secret.Lessor
+		}{}, "leases"},
+		{struct {
+			b
+			secret.Prober
+		}{}, "posture"},
+		{struct {
+			b
+			secret.Grantor
+		}{}, "rules"},
 	}
 	for _, tt := range all {
 		if got := secret.Capabilities(tt.b); !slices.Equal(got, []string{tt.want}) {
