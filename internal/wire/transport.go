@@ -102,7 +102,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 func (t *transport) CloseIdleConnections() { t.next.CloseIdleConnections() }
 
 // ErrLoop says that a store's address is tacit's own. Of kind Invalid.
-var ErrLoop error = &secret.Error{ //nolint:gochecknoglobals // a constant, as errors are in Go
+var ErrLoop error = &secret.Error{
 	Kind: secret.Invalid,
 	Text: "the store's address is tacit itself\n  set the address of the store, not the one that tacit serves",
 }
