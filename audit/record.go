@@ -46,6 +46,7 @@ type Record struct {
 	Name      string           `json:"name,omitempty"`
 	Version   secret.VersionID `json:"version,omitempty"`
 	Number    uint64           `json:"number,omitempty"` // of the version
+	Lease     string           `json:"lease,omitempty"`  // the digest of a lease's id
 	Phase     Phase            `json:"phase,omitempty"`
 	Begun     *uint64          `json:"begun,omitempty"` // of an End: the n of its Begin
 	Outcome   string           `json:"outcome,omitempty"`
@@ -71,7 +72,7 @@ type Appender interface {
 
 // clean makes the texts of a record valid and bounded.
 func (r *Record) clean() {
-	for _, s := range []*string{&r.Session, &r.Agent, &r.Env, &r.Name, &r.Outcome, &r.Reason, &r.Note, &r.For, &r.Policy} {
+	for _, s := range []*string{&r.Session, &r.Agent, &r.Env, &r.Name, &r.Outcome, &r.Reason, &r.Note, &r.For, &r.Policy, &r.Lease} {
 		*s = bounded(*s)
 	}
 	r.Principal = secret.Principal(bounded(string(r.Principal)))

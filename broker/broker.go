@@ -35,6 +35,15 @@ type Env struct {
 	Exclusive bool
 	// Timeout bounds one call of the backend. Zero means DefaultTimeout.
 	Timeout time.Duration
+	// Leases says where the credentials lie that the store makes.
+	Leases Leasing
+}
+
+// Leasing belongs to the leases of an environment. They lie beside the
+// secrets, so that the prefix of these is not theirs.
+type Leasing struct {
+	Prefix  string // put before the name of each, with no "/" added
+	Refused error  // why this environment issues none; nil: it may
 }
 
 // Opened is an Env over a backend that is open already.
@@ -75,11 +84,12 @@ func New(cfg Config) (*Broker, error) {
 		b.now = time.Now
 	}
 	for name, e := range cfg.Envs {
-		if e.Open == nil || secret.CheckEnv(name) != nil || secret.Name(e.Prefix+"x").Check() != nil || e.Prefix != "" && !strings.HasSuffix(e.Prefix, "/") {
+		if e.Open == nil || secret.CheckEnv(name) != nil || secret.Name(e.Prefix+"x").Check() != nil || e.Prefix != "" && !strings.HasSuffix(e.Prefix, "/") ||
+			secret.Name(e.Leases.Prefix+"x").Check() != nil {
 			problems = append(problems, "environment "+name)
 		}
 		e.Timeout = cmp.Or(e.Timeout, DefaultTimeout)
-		b.envs[name] = &env{Env: e, name: name, seed: maphash.MakeSeed()}
+		b.envs[name] = newEnv(name, e)
 	}
 	if len(problems) > 0 {
 		return nil, secret.Errorf(secret.Invalid, "", "broker: %s", strings.Join(problems, ", "))
@@ -135,11 +145,28 @@ func (b *Broker) env(name string) (*env, error) {
 type env struct {
 	Env
 	name    string
-	mu      sync.Mutex
-	open    secret.Backend
+	store   *opening
 	flights flights
 	locks   [64]sync.Mutex // by name, for compare-and-swap done here
 	seed    maphash.Seed
+}
+
+// opening is a backend that is opened when it is first used.
+type opening struct {
+	mu   sync.Mutex
+	open secret.Backend
+}
+
+func newEnv(name string, e Env) *env {
+	return &env{Env: e, name: name, seed: maphash.MakeSeed(), store: &opening{}}
+}
+
+// leasing is the environment as its leases see it: the same store, under
+// another prefix.
+func (e *env) leasing() *env {
+	out := newEnv(e.name, e.Env)
+	out.store, out.Prefix = e.store, e.Leases.Prefix
+	return out
 }
 
 // lock returns the lock of a name, which it may share with other names.
@@ -149,16 +176,16 @@ func (e *env) lock(full secret.Name) *sync.Mutex {
 
 // backend opens the environment when it is first used.
 func (e *env) backend(ctx context.Context) (secret.Backend, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.open == nil {
+	e.store.mu.Lock()
+	defer e.store.mu.Unlock()
+	if e.store.open == nil {
 		b, err := e.Open(ctx)
 		if err != nil {
 			return nil, err
 		}
-		e.open = b
+		e.store.open = b
 	}
-	return e.open, nil
+	return e.store.open, nil
 }
 
 // full puts the prefix before a name, and checks the result again.

@@ -249,8 +249,14 @@ func methods() map[string]func(*house, secret.Caller, secret.Ref) error {
 			}
 			return nil
 		},
-		"Put":  func(h *house, c secret.Caller, r secret.Ref) error { _, err := h.Put(ctx, c, r, v, nil); return err },
-		"Swap": func(h *house, c secret.Caller, r secret.Ref) error { _, err := h.Swap(ctx, c, r, v, nil); return err },
+		"Issue": func(h *house, c secret.Caller, r secret.Ref) error {
+			_, err := h.Issue(ctx, c, r, 0, h.keeper(nil))
+			return err
+		},
+		"Renew":  func(h *house, c secret.Caller, r secret.Ref) error { _, err := h.Renew(ctx, c, r, "x", 0); return err },
+		"Revoke": func(h *house, c secret.Caller, r secret.Ref) error { return h.Revoke(ctx, c, r, "x") },
+		"Put":    func(h *house, c secret.Caller, r secret.Ref) error { _, err := h.Put(ctx, c, r, v, nil); return err },
+		"Swap":   func(h *house, c secret.Caller, r secret.Ref) error { _, err := h.Swap(ctx, c, r, v, nil); return err },
 		"Merge": func(h *house, c secret.Caller, r secret.Ref) error {
 			r.Field = "f"
 			_, err := h.Merge(ctx, c, r, v, nil)

@@ -31,6 +31,7 @@ type call struct {
 	full     secret.Name // as the store knows it
 	at       secret.At   // the version that was asked for
 	prefix   string      // of a listing
+	lease    string      // the id of a lease that the call is about
 	decision policy.Decision
 	start    time.Time
 	begun    *uint64
@@ -157,7 +158,7 @@ func (q *call) record(err error) audit.Record {
 		Principal: q.caller.Principal, How: q.caller.How, Session: q.caller.Session, Agent: q.caller.Agent,
 		Verb: q.verb, Env: q.env.name, Name: cmp.Or(string(q.name), q.prefix), Outcome: audit.OK,
 		Note: q.caller.Reason, For: q.caller.For, Policy: q.decision.Policy, Begun: q.begun, Duration: q.b.now().Sub(q.start),
-		Version: q.at.ID, Number: q.at.Number,
+		Version: q.at.ID, Number: q.at.Number, Lease: LeaseDigest(q.lease),
 	}
 	if q.begun != nil {
 		r.Phase = audit.End

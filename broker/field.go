@@ -58,6 +58,15 @@ func members(v secret.Value, n secret.Name) ([]member, error) {
 	return out, nil
 }
 
+// Field returns what a reference points at within a value that the caller was
+// given already: all of it, or one field.
+func Field(v secret.Value, r secret.Ref) (secret.Value, error) {
+	if r.Field == "" {
+		return v, nil
+	}
+	return field(v, r)
+}
+
 // field returns one field of a value: a string's text, anything else's JSON
 // text byte for byte.
 func field(v secret.Value, r secret.Ref) (secret.Value, error) {

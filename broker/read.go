@@ -39,9 +39,7 @@ func (q *call) fetch(ctx context.Context, back secret.Backend, at secret.At) (se
 // part returns what a reference points at within a version: all or a field.
 func part(v secret.Version, r secret.Ref) (secret.Version, error) {
 	var err error
-	if r.Field != "" {
-		v.Value, err = field(v.Value, r)
-	}
+	v.Value, err = Field(v.Value, r)
 	return v, err
 }
 

@@ -60,6 +60,7 @@ func (a *app) details(r audit.Record) error {
 		{"verb", string(r.Verb)},
 		{"secret", secretOf(r)},
 		{"version", version},
+		{"lease", r.Lease},
 		{"phase", string(r.Phase)},
 		{"outcome", r.Outcome},
 		{"because", r.Reason},
