@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,35 +23,11 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// Config says what is tested and what it promises.
-type Config struct {
-	// New returns a new, empty backend whose clock is now.
-	New func(t TB, now func() time.Time) secret.Backend
-	// Second returns another instance over the same store; nil if there can
-	// be none.
-	Second func(t TB, b secret.Backend, now func() time.Time) secret.Backend
-	// Capabilities is what secret.Capabilities must say.
-	Capabilities []string
-	// MaxValueBytes is the size of the largest value.
-	MaxValueBytes int
-	// Wait bounds what must happen soon. Zero means ten seconds.
-	Wait time.Duration
-}
-
-// TB is what a case needs of a test.
-type TB interface {
-	Helper()
-	Context() context.Context
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Cleanup(f func())
-	TempDir() string
-}
-
 // A T is one case under way.
 type T struct {
 	TB
 	cfg Config
+	ctx context.Context // that of the test, with a limit
 	mu  sync.Mutex
 	at  time.Time
 	b   secret.Backend
@@ -62,19 +39,41 @@ type T struct {
 // the backends that implement them.
 type testCase struct {
 	name  string
-	needs func(b secret.Backend) bool
+	needs want
 	ask   func(t *T)
 }
 
 // Run asks all cases that apply, each as a subtest, and returns their names.
 func Run(t *testing.T, cfg Config) []string {
 	t.Helper()
+	cfg.check(t)
 	var asked []string
 	for _, c := range applying(t, cfg) {
 		asked = append(asked, c.name)
-		t.Run(c.name, func(t *testing.T) { c.ask(newT(t, cfg)) })
+		t.Run(c.name, func(t *testing.T) {
+			if why, known := cfg.Skips[c.name]; known {
+				skip(t, cfg, c, why)
+				return
+			}
+			c.run(t, cfg)
+		})
+	}
+	for c := range cfg.Skips {
+		if !slices.Contains(asked, c) {
+			t.Errorf("there is no case %q to be skipped", c)
+		}
 	}
 	return asked
+}
+
+// skip asks a case that is known to fail.
+func skip(t *testing.T, cfg Config, c testCase, why string) {
+	t.Helper()
+	if !c.fails(t, cfg) {
+		t.Errorf("it passes: take it off the list of deviations (%s)", why)
+		return
+	}
+	t.Skip(why)
 }
 
 // Failures asks all cases and returns the names of those that fail: for
@@ -83,36 +82,64 @@ func Failures(t *testing.T, cfg Config) []string {
 	t.Helper()
 	var failed []string
 	for _, c := range applying(t, cfg) {
-		r := &recorder{TB: t}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			defer func() { r.failed = r.failed || recover() != nil }()
-			c.ask(newT(r, cfg))
-		}()
-		<-done
-		if r.failed {
+		if c.fails(t, cfg) {
 			failed = append(failed, c.name)
 		}
 	}
 	return failed
 }
 
+// fails asks a case whose failure is an answer, not a failure.
+func (c testCase) fails(t *testing.T, cfg Config) bool {
+	t.Helper()
+	r := &recorder{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { r.failed = r.failed || recover() != nil }()
+		c.run(r, cfg)
+	}()
+	<-done
+	return r.failed
+}
+
+// run asks a case, within its budget.
+func (c testCase) run(tb TB, cfg Config) {
+	tb.Helper()
+	t := newT(tb, cfg)
+	start := time.Now()
+	c.ask(t)
+	if took := time.Since(start); cfg.Budget > 0 && took > cfg.Budget {
+		t.Errorf("it took %s, its budget is %s", took.Round(time.Millisecond), cfg.Budget)
+	}
+}
+
 func applying(t *testing.T, cfg Config) []testCase {
 	t.Helper()
-	b := cfg.New(t, time.Now)
-	all := slices.Concat(baseCases(), eachCases(), writeCases(), versionCases(), optionalCases(), manyCases(), listCases(), watchCases())
+	one := newT(t, cfg)
+	all := slices.Concat(baseCases(), narrowCases(), eachCases(), writeCases(), versionCases(), optionalCases(), manyCases(), listCases(), watchCases(), leaseCases(), postureCases())
 	if cfg.Second != nil {
 		all = append(all, togetherCases()...)
 	}
-	return slices.DeleteFunc(all, func(c testCase) bool { return c.needs != nil && !c.needs(b) })
+	return slices.DeleteFunc(all, func(c testCase) bool { return c.needs != nil && !c.needs(one) })
 }
 
 func newT(tb TB, cfg Config) *T {
-	t := &T{TB: tb, cfg: cfg, at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), nth: map[secret.VersionID]int{}, n: map[secret.Name]int{}}
+	t := &T{TB: tb, cfg: cfg, ctx: tb.Context(), at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), nth: map[secret.VersionID]int{}, n: map[secret.Name]int{}}
+	if cfg.OwnClock {
+		t.at = time.Now().UTC().Truncate(time.Second)
+	}
+	if cfg.Budget > 0 {
+		ctx, cancel := context.WithTimeout(t.ctx, cfg.Budget)
+		t.ctx = ctx
+		tb.Cleanup(cancel)
+	}
 	t.b = cfg.New(tb, t.now)
 	return t
 }
+
+// Context is done when the budget of the case is used up.
+func (t *T) Context() context.Context { return t.ctx }
 
 // now is the backend's clock: it moves by a millisecond at each look, so that
 // nothing happens at the same time.
@@ -123,8 +150,24 @@ func (t *T) now() time.Time {
 	return t.at
 }
 
-// pass lets time go by.
+// moment is a time that stores tell which keep whole seconds.
+func (t *T) moment(d time.Duration) time.Time { return t.now().Truncate(time.Second).Add(d) }
+
+// hours is the time that stands for so many hours on the store's clock.
+func (t *T) hours(n int) time.Duration {
+	if t.cfg.OwnClock {
+		return time.Duration(n) * t.cfg.Hour
+	}
+	return time.Duration(n) * time.Hour
+}
+
+// pass lets time go by. With a clock of the store's own it does so by waiting:
+// there is nothing to be seen before.
 func (t *T) pass(d time.Duration) {
+	if t.cfg.OwnClock {
+		time.Sleep(d)
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at = t.at.Add(d)
@@ -143,28 +186,14 @@ func (r *recorder) Fatalf(string, ...any) {
 	runtime.Goexit()
 }
 
-// is makes a needs function of an interface.
-func is[I any](b secret.Backend) bool { _, ok := b.(I); return ok }
-
 // use returns the backend as an optional interface that needs has seen.
 func use[I any](t *T) I {
 	t.Helper()
-	i, ok := t.b.(I)
+	i, ok := as[I](t)
 	if !ok {
-		t.Fatalf("%T is no %s", t.b, fmt.Sprintf("%T", (*I)(nil))[1:])
+		t.Fatalf("%T is no %s", t.b, reflect.TypeFor[I]())
 	}
 	return i
-}
-
-// both joins conditions of a case.
-func both(all ...func(secret.Backend) bool) func(secret.Backend) bool {
-	return func(b secret.Backend) bool {
-		return !slices.ContainsFunc(all, func(has func(secret.Backend) bool) bool { return !has(b) })
-	}
-}
-
-func not(has func(secret.Backend) bool) func(secret.Backend) bool {
-	return func(b secret.Backend) bool { return !has(b) }
 }
 
 // canary is part of every value, and of no error.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -100,7 +101,7 @@ func eachDeleted(t *T) {
 
 // blob is a backup, of those who make one.
 func (t *T) blob(n secret.Name) []byte {
-	a, ok := t.b.(secret.Archiver)
+	a, ok := as[secret.Archiver](t)
 	if !ok {
 		return nil
 	}
@@ -109,9 +110,9 @@ func (t *T) blob(n secret.Name) []byte {
 	return b
 }
 
-// of returns a promise of an optional interface, none if b does not make it.
-func of[I any](b secret.Backend, call func(I) []promise) []promise {
-	if i, ok := b.(I); ok {
+// of returns promises of an optional interface, none if the store makes none.
+func of[I any](t *T, call func(I) []promise) []promise {
+	if i, ok := as[I](t); ok {
 		return call(i)
 	}
 	return nil
@@ -127,37 +128,41 @@ func (t *T) promises(blob []byte) []promise {
 		{"put", func(ctx context.Context, n secret.Name) error { return errOf(t.b.Put(ctx, n, text("x"), nil)) }, none, conflict},
 		{"delete", func(ctx context.Context, n secret.Name) error { return errOf(t.b.Delete(ctx, n, nil)) }, missing, missing},
 	}
-	return slices.Concat(base, t.writePromises(blob), t.versionPromises(), of(t.b, func(i secret.Annotator) []promise {
+	return slices.Concat(base, t.writePromises(blob), t.versionPromises(), of(t, func(i secret.Annotator) []promise {
 		return []promise{{"annotate", func(ctx context.Context, n secret.Name) error { return errOf(i.Annotate(ctx, n, secret.Change{})) }, missing, missing}}
-	}), of(t.b, func(i secret.Limiter) []promise {
+	}), of(t, func(i secret.Limiter) []promise {
 		return []promise{{"limit", func(ctx context.Context, n secret.Name) error { return i.Limit(ctx, n, secret.Limits{}) }, missing, missing}}
-	}), of(t.b, func(i secret.BatchGetter) []promise {
+	}), of(t, func(i secret.BatchGetter) []promise {
 		return []promise{{"get batch", func(ctx context.Context, n secret.Name) error { return i.GetBatch(ctx, []secret.Name{n})[0].Err }, missing, missing}}
-	}), of(t.b, func(i secret.Renamer) []promise {
+	}), of(t, func(i secret.Renamer) []promise {
 		return []promise{
 			{"rename", func(ctx context.Context, n secret.Name) error { return errOf(i.Rename(ctx, n, "app/other")) }, missing, missing},
+		}
+	}), of(t, func(i secret.Lessor) []promise {
+		return []promise{
+			{"issue", func(ctx context.Context, n secret.Name) error { return errOf(i.Issue(ctx, n, time.Hour)) }, missing, none},
 		}
 	}))
 }
 
 func (t *T) writePromises(blob []byte) []promise {
 	const none, missing, conflict = secret.Kind(0), secret.NotFound, secret.Conflict
-	return slices.Concat(of(t.b, func(i secret.Swapper) []promise {
+	return slices.Concat(of(t, func(i secret.Swapper) []promise {
 		return []promise{{"swap", func(ctx context.Context, n secret.Name) error {
 			return errOf(i.Swap(ctx, n, secret.At{Stage: secret.Current}, text("x"), nil))
 		}, conflict, conflict}}
-	}), of(t.b, func(i secret.Batcher) []promise {
+	}), of(t, func(i secret.Batcher) []promise {
 		return []promise{{"put batch", func(ctx context.Context, n secret.Name) error {
 			return errOf(i.PutBatch(ctx, []secret.Putting{{Name: n, Value: text("x")}}))
 		}, none, conflict}}
-	}), of(t.b, func(i secret.Creator) []promise {
+	}), of(t, func(i secret.Creator) []promise {
 		return []promise{{"create", func(ctx context.Context, n secret.Name) error { return errOf(i.Create(ctx, n, secret.Annotations{})) }, none, conflict}}
-	}), of(t.b, func(i secret.Undeleter) []promise {
+	}), of(t, func(i secret.Undeleter) []promise {
 		return []promise{
 			{"undelete", func(ctx context.Context, n secret.Name) error { return errOf(i.Undelete(ctx, n)) }, missing, none},
 			{"destroy", i.Destroy, missing, none},
 		}
-	}), of(t.b, func(i secret.Archiver) []promise {
+	}), of(t, func(i secret.Archiver) []promise {
 		return []promise{
 			{"backup", func(ctx context.Context, n secret.Name) error { return errOf(i.Backup(ctx, n)) }, missing, missing},
 			{"restore", func(ctx context.Context, n secret.Name) error { return errOf(i.Restore(ctx, n, blob)) }, secret.Invalid, conflict},
@@ -167,7 +172,7 @@ func (t *T) writePromises(blob []byte) []promise {
 
 func (t *T) versionPromises() []promise {
 	const none, missing = secret.Kind(0), secret.NotFound
-	return slices.Concat(of(t.b, func(i secret.Versioner) []promise {
+	return slices.Concat(of(t, func(i secret.Versioner) []promise {
 		return []promise{{"versions", func(ctx context.Context, n secret.Name) (first error) {
 			for _, err := range i.Versions(ctx, n) {
 				if err != nil {
@@ -176,7 +181,7 @@ func (t *T) versionPromises() []promise {
 			}
 			return first
 		}, missing, none}}
-	}), of(t.b, func(i secret.VersionRemover) []promise {
+	}), of(t, func(i secret.VersionRemover) []promise {
 		at := func(f func(context.Context, secret.Name, ...secret.At) error) func(context.Context, secret.Name) error {
 			return func(ctx context.Context, n secret.Name) error { return f(ctx, n, secret.At{}) }
 		}
@@ -185,9 +190,9 @@ func (t *T) versionPromises() []promise {
 			{"undelete versions", at(i.UndeleteVersions), missing, missing},
 			{"destroy versions", at(i.DestroyVersions), missing, missing},
 		}
-	}), of(t.b, func(i secret.Stager) []promise {
+	}), of(t, func(i secret.Stager) []promise {
 		return []promise{{"move stage", func(ctx context.Context, n secret.Name) error { return errOf(i.MoveStage(ctx, n, "green", "", "")) }, missing, missing}}
-	}), of(t.b, func(i secret.VersionAnnotator) []promise {
+	}), of(t, func(i secret.VersionAnnotator) []promise {
 		return []promise{{"annotate version", func(ctx context.Context, n secret.Name) error {
 			return errOf(i.AnnotateVersion(ctx, n, secret.At{}, secret.AttributeChange{}))
 		}, missing, missing}}
@@ -196,17 +201,25 @@ func (t *T) versionPromises() []promise {
 
 // unnamed are the promises that are not about one secret.
 func (t *T) unnamed() []promise {
-	return slices.Concat(of(t.b, func(i secret.Limiter) []promise {
+	return slices.Concat(of(t, func(i secret.Limiter) []promise {
 		return []promise{
 			{"limits", func(ctx context.Context, _ secret.Name) error { return errOf(i.Limits(ctx)) }, 0, 0},
 			{"limit of the store", func(ctx context.Context, _ secret.Name) error { return i.Limit(ctx, "", secret.Limits{MaxVersions: 1}) }, 0, 0},
 		}
-	}), of(t.b, func(i secret.Watcher) []promise {
+	}), of(t, func(i secret.Watcher) []promise {
 		return []promise{{"watch", func(ctx context.Context, _ secret.Name) (first error) {
 			for _, err := range i.Watch(ctx, "") {
 				first = err
 			}
 			return first
 		}, 0, 0}}
+	}), of(t, func(i secret.Lessor) []promise {
+		const id = "no/such/lease"
+		return []promise{
+			{"renew", func(ctx context.Context, _ secret.Name) error { return errOf(i.Renew(ctx, id, time.Hour)) }, 0, 0},
+			{"revoke", func(ctx context.Context, _ secret.Name) error { return i.Revoke(ctx, id) }, 0, 0},
+		}
+	}), of(t, func(i secret.Prober) []promise {
+		return []promise{{"posture", func(ctx context.Context, _ secret.Name) error { return errOf(i.Posture(ctx)) }, 0, 0}}
 	}))
 }

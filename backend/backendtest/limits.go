@@ -12,11 +12,11 @@ func limitCases() []testCase {
 	limiter := is[secret.Limiter]
 	return []testCase{
 		{name: "oldest versions are dropped beyond the limit", needs: limiter, ask: dropOldest},
-		{name: "a version with a stage is not dropped", needs: func(b secret.Backend) bool { return is[secret.Limiter](b) && is[secret.Stager](b) }, ask: keepStaged},
+		{name: "a version with a stage is not dropped", needs: both(limiter, is[secret.Stager]), ask: keepStaged},
 		{name: "swap only refuses a put", needs: limiter, ask: swapOnly},
-		{name: "delete after hides a version in time", needs: limiter, ask: deleteAfter},
+		{name: "delete after hides a version in time", needs: both(limiter, is[secret.VersionRemover], passes), ask: deleteAfter},
 		{name: "limits of the store join those of a secret", needs: limiter, ask: storeLimits},
-		{name: "own time to delete goes before the store's", needs: limiter, ask: ownDeleteAfter},
+		{name: "own time to delete goes before the store's", needs: both(limiter, passes), ask: ownDeleteAfter},
 		{name: "limits hold for whoever writes", needs: both(limiter, is[secret.Swapper]), ask: limitsForAll},
 		{name: "negative limits are invalid", needs: limiter, ask: negativeLimits},
 	}
@@ -24,18 +24,18 @@ func limitCases() []testCase {
 
 func deleteAfter(t *T) {
 	t.put("app/db", "one")
-	t.ok(use[secret.Limiter](t).Limit(t.Context(), "app/db", secret.Limits{DeleteAfter: time.Hour}))
+	t.ok(use[secret.Limiter](t).Limit(t.Context(), "app/db", secret.Limits{DeleteAfter: t.hours(1)}))
 	v := t.put("app/db", "two")
 	if v.Deleted.IsZero() {
 		t.Errorf("it does not tell when: %+v", v)
 	}
 	t.reads("app/db", secret.At{}, "two")
-	t.pass(2 * time.Hour)
+	t.pass(t.hours(2))
 	_, err := t.b.Get(t.Context(), "app/db", secret.At{})
 	t.fails(err, secret.NotFound, secret.Deleted)
 	t.ok(use[secret.VersionRemover](t).UndeleteVersions(t.Context(), "app/db", secret.At{}))
 	t.reads("app/db", secret.At{}, "two")
-	t.pass(2 * time.Hour)
+	t.pass(t.hours(2))
 	_, err = t.b.Get(t.Context(), "app/db", secret.At{})
 	t.fails(err, secret.NotFound, secret.Deleted)
 }
@@ -63,16 +63,16 @@ func storeLimits(t *T) {
 
 func ownDeleteAfter(t *T) {
 	l := use[secret.Limiter](t)
-	t.ok(l.Limit(t.Context(), "", secret.Limits{DeleteAfter: time.Hour}))
+	t.ok(l.Limit(t.Context(), "", secret.Limits{DeleteAfter: t.hours(1)}))
 	t.put("own", "one")
-	t.ok(l.Limit(t.Context(), "own", secret.Limits{DeleteAfter: 3 * time.Hour}))
+	t.ok(l.Limit(t.Context(), "own", secret.Limits{DeleteAfter: t.hours(3)}))
 	t.put("own", "two")
 	t.put("plain", "one")
-	t.pass(2 * time.Hour)
+	t.pass(t.hours(2))
 	_, err := t.b.Get(t.Context(), "plain", secret.At{})
 	t.fails(err, secret.NotFound, secret.Deleted)
 	t.reads("own", secret.At{}, "two")
-	t.pass(2 * time.Hour)
+	t.pass(t.hours(2))
 	_, err = t.b.Get(t.Context(), "own", secret.At{})
 	t.fails(err, secret.NotFound, secret.Deleted)
 }

@@ -33,6 +33,33 @@ func listCases() []testCase {
 	}
 }
 
+// list collects the names of a listing.
+func (t *T) list(o *secret.ListOptions) []string {
+	t.Helper()
+	var out []string
+	for m, err := range t.b.List(t.Context(), o) {
+		t.ok(err)
+		out = append(out, string(m.Name))
+	}
+	return out
+}
+
+// lists expects a listing, once it had the time to follow the writes.
+func (t *T) lists(o *secret.ListOptions, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	for start := time.Now(); ; time.Sleep(t.cfg.Lag / 20) {
+		got := t.list(o)
+		if slices.Sort(got); slices.Equal(got, want) {
+			return
+		}
+		if time.Since(start) >= t.cfg.Lag {
+			t.Errorf("listed %q, want %q", got, want)
+			return
+		}
+	}
+}
+
 func paging(t *T) {
 	want := map[string]bool{}
 	for i := range 305 {
@@ -109,8 +136,8 @@ func writers(t *T, others ...secret.Backend) {
 	}
 }
 
-// second is another instance over the same store.
-func (t *T) second() secret.Backend {
+// another is another instance over the same store.
+func (t *T) another() secret.Backend {
 	t.Helper()
 	return t.cfg.Second(t.TB, t.b, t.now)
 }
@@ -119,9 +146,9 @@ func (t *T) second() secret.Backend {
 func togetherCases() []testCase {
 	return []testCase{
 		{name: "two instances see each other's writes", ask: seeEachOther},
-		{name: "two instances at once lose nothing", needs: is[secret.Swapper], ask: func(t *T) { writers(t, t.b, t.second()) }},
-		{name: "watch sees the other instance", needs: is[secret.Watcher], ask: func(t *T) { watches(t, t.second()) }},
-		{name: "two instances agree on what is deleted, listed and limited", ask: func(t *T) { agree(t, t.second()) }},
+		{name: "two instances at once lose nothing", needs: is[secret.Swapper], ask: func(t *T) { writers(t, t.b, t.another()) }},
+		{name: "watch sees the other instance", needs: is[secret.Watcher], ask: func(t *T) { watches(t, t.another()) }},
+		{name: "two instances agree on what is deleted, listed and limited", ask: func(t *T) { agree(t, t.another()) }},
 		{name: "opened anew it is all there", ask: openedAnew},
 	}
 }
@@ -321,7 +348,7 @@ func deletedFolders(t *T) {
 }
 
 func seeEachOther(t *T) {
-	b := t.second()
+	b := t.another()
 	t.put("app/db", "one")
 	v, err := b.Get(t.Context(), "app/db", secret.At{})
 	t.ok(err)
@@ -336,7 +363,7 @@ func seeEachOther(t *T) {
 func openedAnew(t *T) {
 	t.put("app/db", "one")
 	start := time.Now()
-	b := t.second()
+	b := t.another()
 	v, err := b.Get(t.Context(), "app/db", secret.At{})
 	t.ok(err)
 	if !v.Value.Equal(text("one")) || time.Since(start) > t.wait() {

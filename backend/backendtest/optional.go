@@ -28,7 +28,7 @@ func optionalCases() []testCase {
 		testCase{name: "tags of a version: clear, then remove, then set", needs: attributes, ask: attributeTags},
 		testCase{name: "disabled version is denied, and told", needs: attributes, ask: disabled},
 		testCase{name: "validity informs and never gates", needs: attributes, ask: func(t *T) {
-			past, future := t.now().Add(-time.Hour), t.now().Add(time.Hour)
+			past, future := t.moment(-time.Hour), t.moment(time.Hour)
 			_, err := t.b.Put(t.Context(), "app/db", text("one"), &secret.PutOptions{Attributes: &secret.Attributes{Expires: past, NotBefore: future}})
 			t.ok(err)
 			v := t.reads("app/db", secret.At{}, "one")
@@ -116,7 +116,7 @@ func versionAttributes(t *T) {
 
 func attributeChanges(t *T) {
 	a := use[secret.VersionAnnotator](t)
-	end := t.now().Add(time.Hour)
+	end := t.moment(time.Hour)
 	one := t.putWith("app/db", "one", &secret.PutOptions{Attributes: &secret.Attributes{ContentType: "text/plain", Expires: end}})
 	other := "application/json"
 	v, err := a.AnnotateVersion(t.Context(), "app/db", secret.At{}, secret.AttributeChange{ContentType: &other})
@@ -236,15 +236,15 @@ func attributeTags(t *T) {
 
 func backupKeeps(t *T) {
 	o := &secret.PutOptions{}
-	if is[secret.Annotator](t.b) {
+	if is[secret.Annotator](t) {
 		o.Annotations = &secret.Annotations{Description: "d", Tags: map[string]string{"k": "v"}}
 	}
-	if is[secret.VersionAnnotator](t.b) {
+	if is[secret.VersionAnnotator](t) {
 		o.Attributes = &secret.Attributes{ContentType: "text/plain", Tags: map[string]string{"k": "v"}}
 	}
 	one := t.putWith("app/db", "one", o)
 	t.put("app/db", "two")
-	if r, ok := t.b.(secret.VersionRemover); ok {
+	if r, ok := as[secret.VersionRemover](t); ok {
 		t.ok(r.DestroyVersions(t.Context(), "app/db", secret.At{}))
 	}
 	before := t.describe("app/db")

@@ -21,13 +21,13 @@ func onlyGetTells(t *T) {
 		t.ok(err)
 		told = append(told, m.Versions...)
 	}
-	if is[secret.Versioner](t.b) {
+	if is[secret.Versioner](t) {
 		for v, err := range use[secret.Versioner](t).Versions(t.Context(), "app/db") {
 			t.ok(err)
 			told = append(told, v)
 		}
 	}
-	if is[secret.Swapper](t.b) {
+	if is[secret.Swapper](t) {
 		v, err := use[secret.Swapper](t).Swap(t.Context(), "app/db", secret.At{Stage: secret.Current}, text("two"), nil)
 		t.ok(err)
 		told = append(told, v)
@@ -58,18 +58,18 @@ func uidEverywhere(t *T) {
 		t.ok(err)
 		uids["list"] = m.UID
 	}
-	if is[secret.Versioner](t.b) {
+	if is[secret.Versioner](t) {
 		for v, err := range use[secret.Versioner](t).Versions(t.Context(), "app/db") {
 			t.ok(err)
 			of("versions", v)
 		}
 	}
-	if is[secret.VersionAnnotator](t.b) {
+	if is[secret.VersionAnnotator](t) {
 		v, err := use[secret.VersionAnnotator](t).AnnotateVersion(t.Context(), "app/db", secret.At{}, secret.AttributeChange{})
 		t.ok(err)
 		of("annotate version", v)
 	}
-	if m, err := t.b.Delete(t.Context(), "app/db", nil); err == nil && is[secret.Undeleter](t.b) {
+	if m, err := t.b.Delete(t.Context(), "app/db", nil); err == nil && is[secret.Undeleter](t) {
 		uids["delete"] = m.UID
 	}
 	if len(slices.Compact(slices.Sorted(maps.Values(uids)))) != 1 {
@@ -112,10 +112,10 @@ func (t *T) tells(what string, m secret.Meta, got secret.Version) {
 // looks at it again.
 func givenOut(t *T) {
 	o := &secret.PutOptions{}
-	if is[secret.Annotator](t.b) {
+	if is[secret.Annotator](t) {
 		o.Annotations = &secret.Annotations{Description: "d", Tags: map[string]string{"a": "1"}}
 	}
-	if is[secret.VersionAnnotator](t.b) {
+	if is[secret.VersionAnnotator](t) {
 		o.Attributes = &secret.Attributes{Tags: map[string]string{"a": "1"}}
 	}
 	put := t.putWith("app/db", "one", o)
@@ -123,15 +123,15 @@ func givenOut(t *T) {
 	show := func() string { return fmt.Sprintf("%+v %+v %+v %+v", m, put, got, got.Secret) }
 	before := show()
 	set := secret.TagChange{Clear: true, Set: map[string]string{"a": "2", "b": "3"}}
-	if a, ok := t.b.(secret.Annotator); ok {
+	if a, ok := as[secret.Annotator](t); ok {
 		_, err := a.Annotate(t.Context(), "app/db", secret.Change{Tags: set})
 		t.ok(err)
 	}
-	if a, ok := t.b.(secret.VersionAnnotator); ok {
+	if a, ok := as[secret.VersionAnnotator](t); ok {
 		_, err := a.AnnotateVersion(t.Context(), "app/db", secret.At{}, secret.AttributeChange{Tags: set})
 		t.ok(err)
 	}
-	if s, ok := t.b.(secret.Stager); ok {
+	if s, ok := as[secret.Stager](t); ok {
 		_, err := s.MoveStage(t.Context(), "app/db", "green", "", put.ID)
 		t.ok(err)
 	}
@@ -191,20 +191,20 @@ func keep(errs chan<- error, err error) {
 // givenToEach changes all maps that were given to optional promises.
 func givenToEach(t *T) {
 	tags := map[string]string{"k": "v"}
-	yes, kind, end := true, "text/plain", t.now().Add(time.Hour)
+	yes, kind, end := true, "text/plain", t.moment(time.Hour)
 	var want []func() map[string]string
-	if c, ok := t.b.(secret.Creator); ok {
+	if c, ok := as[secret.Creator](t); ok {
 		_, err := c.Create(t.Context(), "created", secret.Annotations{Tags: tags})
 		t.ok(err)
 		want = append(want, func() map[string]string { return t.describe("created").Tags })
 	}
-	if a, ok := t.b.(secret.Annotator); ok {
+	if a, ok := as[secret.Annotator](t); ok {
 		t.put("annotated", "x")
 		_, err := a.Annotate(t.Context(), "annotated", secret.Change{Tags: secret.TagChange{Set: tags}})
 		t.ok(err)
 		want = append(want, func() map[string]string { return t.describe("annotated").Tags })
 	}
-	if a, ok := t.b.(secret.VersionAnnotator); ok {
+	if a, ok := as[secret.VersionAnnotator](t); ok {
 		t.putWith("put", "x", &secret.PutOptions{Attributes: &secret.Attributes{Tags: tags}})
 		want = append(want, func() map[string]string { return t.reads("put", secret.At{}, "x").Tags })
 		t.put("changed", "x")

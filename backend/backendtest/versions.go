@@ -90,7 +90,7 @@ func chosenID(t *T) {
 	_, err = t.b.Put(t.Context(), "app/db", text("other"), o)
 	t.fails(err, secret.Conflict, 0)
 	t.reads("app/db", secret.At{ID: id}, "one")
-	if is[secret.Swapper](t.b) { // looked at before the condition
+	if is[secret.Swapper](t) { // looked at before the condition
 		_, err = use[secret.Swapper](t).Swap(t.Context(), "app/db", secret.At{Number: 77}, text("one"), o)
 		t.ok(err)
 	}
