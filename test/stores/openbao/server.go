@@ -34,6 +34,9 @@ func newServer(dir string) (*server, error) {
 		return nil, err
 	}
 	s := &server{dir: dir, home: filepath.Join(dir, "openbao")}
+	if _, err := os.Stat(s.home); err == nil {
+		return nil, fmt.Errorf("%s holds a former server: take a fresh folder", s.home)
+	}
 	if err := os.MkdirAll(filepath.Join(s.home, "data"), 0o700); err != nil {
 		return nil, err
 	}
