@@ -96,7 +96,11 @@ func (c testCase) fails(t *testing.T, cfg Config) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer func() { r.failed = r.failed || recover() != nil }()
+		defer func() {
+			if recover() != nil {
+				r.failed = true
+			}
+		}()
 		c.run(r, cfg)
 	}()
 	<-done

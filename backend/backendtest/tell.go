@@ -17,7 +17,7 @@ func onlyGetTells(t *T) {
 		t.Errorf("put tells the value back")
 	}
 	told := t.describe("app/db").Versions
-	for m, err := range t.b.List(t.Context(), nil) {
+	for m, err := range t.items(nil) {
 		t.ok(err)
 		told = append(told, m.Versions...)
 	}
@@ -54,7 +54,7 @@ func uidEverywhere(t *T) {
 	of("put", v)
 	of("get", t.reads("app/db", secret.At{}, "one"))
 	of("second put", t.put("app/db", "two"))
-	for m, err := range t.b.List(t.Context(), nil) {
+	for m, err := range t.items(nil) {
 		t.ok(err)
 		uids["list"] = m.UID
 	}
@@ -89,7 +89,7 @@ func tellTheSame(t *T) {
 		t.Errorf("%+v was put before %+v", put, got)
 	}
 	t.tells("describe", t.describe("app/db"), got)
-	for m, err := range t.b.List(t.Context(), nil) {
+	for m, err := range t.items(nil) {
 		t.ok(err)
 		t.tells("list", m, got)
 	}
@@ -161,7 +161,7 @@ func atOnce(t *T) {
 				keep(errs, err)
 				_, err = t.b.Describe(t.Context(), "shared")
 				keep(errs, err)
-				for _, err := range t.b.List(t.Context(), &secret.ListOptions{Prefix: "own/"}) {
+				for _, err := range t.items(&secret.ListOptions{Prefix: "own/"}) {
 					keep(errs, err)
 				}
 			}

@@ -74,7 +74,7 @@ func missingPromises(t *T) {
 	}
 	for _, d := range []secret.Deletion{secret.AlsoDeleted, secret.OnlyDeleted} {
 		var last error
-		for _, err := range t.b.List(t.Context(), &secret.ListOptions{Deleted: d}) {
+		for _, err := range t.items(&secret.ListOptions{Deleted: d}) {
 			last = err
 		}
 		t.fails(last, secret.Unsupported, 0)
