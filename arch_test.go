@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"policy", "backend/...", "internal/child", "internal/clipboard", "internal/envfmt", "internal/render"},
 	{"audit", "internal/identity", "internal/foreign"},
 	{"broker"},
-	{"internal/move"},
+	{"internal/move", "internal/lease"},
 	{"internal/config"},
 	{"."},
 	{"internal/cli"},

@@ -85,6 +85,28 @@ func (b *Broker) Revoke(ctx context.Context, c secret.Caller, r secret.Ref, id s
 	return err
 }
 
+// GiveBack ends a lease whose holder is gone. It is tacit's own doing, recorded
+// as app:tacit's, and no policy is asked: what was issued is not left behind
+// because whoever was allowed to have it may not end it.
+func (b *Broker) GiveBack(ctx context.Context, r secret.Ref, id, why string) error {
+	if err := plain(r); err != nil {
+		return err
+	}
+	q, err := b.newCall(ctx, Action{Verb: secret.Revoke, Env: r.Env, Name: r.Name}, secret.Caller{Principal: sweeper, How: secret.ByOption, For: why})
+	if err != nil {
+		return err
+	}
+	q.decision.Allowed, q.lease = true, id
+	q.env = q.env.leasing()
+	if q.full, err = q.env.full(r.Name); err != nil {
+		return err
+	}
+	_, err = leased(q, func(ctx context.Context, x secret.Lessor) (secret.Lease, error) {
+		return secret.Lease{}, x.Revoke(ctx, id)
+	})
+	return err
+}
+
 // LeaseDigest names a lease in records and lists: a store may let whoever
 // knows a lease's id end it.
 func LeaseDigest(id string) string {

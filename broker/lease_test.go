@@ -181,3 +181,23 @@ func TestLeaseWhereThereAreNone(t *testing.T) {
 	_, err = h.Issue(t.Context(), eve(), ref(t, "a"), 0, h.keeper(nil))
 	wantKind(t, err, secret.Denied) // first of all
 }
+
+// What is given back needs no right, and is recorded as tacit's own doing.
+func TestLeaseGivenBack(t *testing.T) {
+	h, s := openIssuer(t, nil)
+	r := ref(t, "database/creds/app")
+	l, err := h.Issue(t.Context(), mia(), r, 0, h.keeper(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.trace.take()
+	if err := h.GiveBack(t.Context(), r, l.ID, "its process is gone"); err != nil || len(s.live) > 0 {
+		t.Fatalf("%v, %d left", err, len(s.live))
+	}
+	wantTrace(t, h, "record revoke begin", "revoke", "record revoke end ok")
+	if last := h.log.last(); last.Principal != "app:tacit" || last.For != "its process is gone" || last.Lease != broker.LeaseDigest(l.ID) {
+		t.Errorf("recorded %+v", last)
+	}
+	s.stuck = true
+	wantKind(t, h.GiveBack(t.Context(), r, l.ID, "again"), secret.Unavailable)
+}
