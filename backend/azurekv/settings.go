@@ -4,15 +4,37 @@
 // chain finds by itself. Policy, audit, caching and prefixes are the Broker's.
 package azurekv
 
-import "github.com/tacit-secrets/tacit/internal/wire"
+import (
+	"github.com/tacit-secrets/tacit/internal/wire"
+	"github.com/tacit-secrets/tacit/secret"
+)
 
 // Settings say which vault is meant and how to sign in.
 type Settings struct {
 	Address    string // of the vault: https://my-vault.vault.azure.net
-	Credential string // default, env, workload, managed, cli, azd, pipelines, cert; empty: default
+	Credential string // default, env, workload, managed or managed:CLIENT-ID, cli, azd, pipelines, cert; empty: default
 	TenantID   string // empty: what the vault's challenge or the chain says
 	ClientID   string // of a managed or federated identity, or of an application
-	CertFile   string // cert: PEM or PKCS#12
-	Authority  string // empty: that of the public cloud; https://login.microsoftonline.us/ and others
+	CertFile   string // cert: PEM or PKCS#12 without a password
+	Authority  string // empty: that of the vault's cloud; https://login.microsoftonline.us/ and others
 	TLS        wire.TLS
+
+	TokenFile string // workload: the federated token, read at each sign-in; empty: the file that the chain finds
+	GitHub    GitHub // workload: where GitHub Actions hands tokens out, instead of a file
+	Pipelines Pipelines
+}
+
+// GitHub is where a job of GitHub Actions gets its identity token. The zero
+// GitHub is none.
+type GitHub struct {
+	URL      string // ACTIONS_ID_TOKEN_REQUEST_URL
+	Token    secret.Value
+	Audience string // empty: api://AzureADTokenExchange
+}
+
+// Pipelines is how a job of Azure Pipelines signs in. Tenant and client are
+// those of the service connection.
+type Pipelines struct {
+	Connection string       // the service connection's id
+	Token      secret.Value // SYSTEM_ACCESSTOKEN
 }
