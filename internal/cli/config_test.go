@@ -64,6 +64,10 @@ func settingTables() map[string]string {
 		"tacit.toml":  row("setting", "says") + row("---", "---"),
 		"config.toml": row("setting", "says") + row("---", "---"),
 		"variables":   row("variable", "flag", "says") + row("---", "---", "---"),
+		"stores":      row("variable", "says") + row("---", "---"),
+	}
+	for _, s := range config.StoreVariables() {
+		out["stores"] += row(code(s.Var, ""), s.Doc)
 	}
 	for _, s := range config.FileSettings() {
 		if strings.HasPrefix(s.Name, "env.*.secrets.*") {

@@ -78,6 +78,12 @@ func (a *app) review(r *config.Review) {
 	for _, addr := range r.Addresses {
 		a.say("address", addr, "")
 	}
+	for _, s := range r.SignsIn {
+		a.say("signs in", s, "")
+	}
+	for _, f := range r.Files {
+		a.say("reads", f, "")
+	}
 	if len(r.Variables) > 0 {
 		a.say("secrets", strings.Join(r.Variables, ", "), "")
 	}

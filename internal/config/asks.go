@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,12 +12,63 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// addresses lists the network addresses that a project names.
+// addresses lists where the files would have tacit connect to.
 func (p *Project) addresses() []string {
 	var out []string
 	for _, n := range p.EnvNames() {
-		if a := p.envs[n].Address; a != "" {
-			out = append(out, "env."+n+", "+a)
+		e := p.envs[n]
+		if e.Backend == BackendLocal {
+			continue
+		}
+		out = append(out, "env."+n+", "+e.where())
+		if a := deref(e.said.Authority, ""); a != "" {
+			out = append(out, "env."+n+".authority, "+a)
+		}
+	}
+	return out
+}
+
+// where tells in few words where the store of an environment is.
+func (e Environment) where() string {
+	if e.Address != "" || e.Backend != BackendAWS {
+		return cmp.Or(e.Address, "the address in VAULT_ADDR")
+	}
+	where := "AWS, region " + deref(e.said.Region, "of AWS_REGION or the profile")
+	for _, s := range e.Settings() {
+		if s.Name == "profile" || s.Name == "role_arn" {
+			where += ", " + s.Name + " " + s.Value
+		}
+	}
+	return where
+}
+
+// signsIn tells, of each environment, how the files would have tacit sign in.
+func (p *Project) signsIn() []string {
+	var out []string
+	for _, n := range p.EnvNames() {
+		e := p.envs[n]
+		var words []string
+		for _, s := range e.said.said() {
+			if s.personal && !s.isFile() {
+				words = append(words, strings.TrimPrefix(s.Name, "auth.")+" "+s.Value)
+			}
+		}
+		if len(words) > 0 {
+			out = append(out, "env."+n+", "+strings.Join(words, ", "))
+		}
+	}
+	return out
+}
+
+// reads lists the files that would be read, and sent or believed.
+func (p *Project) reads() []string {
+	var out []string
+	for _, n := range p.EnvNames() {
+		e := p.envs[n]
+		for _, s := range e.said.said() {
+			if s.isFile() {
+				out = append(out, "env."+n+"."+s.Name+", "+s.Value)
+			}
 		}
 	}
 	return out
@@ -42,11 +94,18 @@ func (s snapshot) asks(root string) string {
 	if a := p.addresses(); len(a) > 0 {
 		out = append(out, number(len(a), "network address", "network addresses")+" ("+a[0]+more(a)+")")
 	}
+	if f := p.reads(); len(f) > 0 {
+		out = append(out, number(len(f), "file", "files")+" ("+f[0]+more(f)+")")
+	}
 	if v := p.variables(); len(v) > 0 {
 		out = append(out, number(len(v), "secret", "secrets"))
 	}
 	if src, err := policy.Parse(PolicyName, s[PolicyName]); err == nil && src.Len() > 0 {
 		out = append(out, number(src.Len(), "policy", "policies"))
+	}
+	if n := len(out); n > 2 {
+		out = append(out[:n-2], out[n-2]+" and "+out[n-1])
+		return strings.Join(out, ", ")
 	}
 	return strings.Join(out, " and ")
 }

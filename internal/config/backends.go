@@ -1,13 +1,20 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"slices"
+	"time"
 
 	"github.com/tacit-secrets/tacit/backend/local"
 	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/secret"
 )
+
+// remoteTimeout bounds one call of a store elsewhere, retries and signing in
+// included: a store that throttles for a while is waited for.
+const remoteTimeout = 30 * time.Second
 
 // environments makes the Broker's environments. A backend is opened when its
 // environment is first used.
@@ -17,23 +24,50 @@ func (x *Opened) environments() (map[string]broker.Env, error) {
 		return nil, err
 	}
 	out := map[string]broker.Env{}
+	var placed []Environment
 	for _, name := range x.Project.EnvNames() {
 		e, err := x.Project.Environment(name)
 		if err != nil {
 			return nil, err
 		}
-		out[name] = broker.Env{Prefix: e.Prefix, Open: opener(e, store), Timeout: x.opts.wait}
+		// The files alone may leave open where an environment lies.
+		at := x.placed(e)
+		if i := slices.IndexFunc(placed, at.overlaps); i >= 0 {
+			return nil, secret.Errorf(secret.Invalid, "", "env.%s and env.%s share secrets: variables set here lead both to one place\n  say in %s where each lies, or give each a prefix of its own", placed[i].Name, name, FileName)
+		}
+		placed, out[name] = append(placed, at), x.brokerEnv(e, store)
 	}
 	return out, nil
 }
 
-// opener is the one switch from a backend's name to its constructor.
-func opener(e Environment, store secret.Backend) func(context.Context) (secret.Backend, error) {
-	return func(context.Context) (secret.Backend, error) {
-		if e.Backend == BackendLocal {
-			return store, nil
+func (x *Opened) brokerEnv(e Environment, embedded secret.Backend) broker.Env {
+	if e.Backend == BackendLocal {
+		return broker.Env{Prefix: e.Prefix, Timeout: x.opts.wait, Open: func(context.Context) (secret.Backend, error) { return embedded, nil }}
+	}
+	return broker.Env{Prefix: e.Prefix, Timeout: cmp.Or(x.opts.wait, remoteTimeout), Open: func(ctx context.Context) (secret.Backend, error) {
+		b, err := x.elsewhere(ctx, e)
+		if err == nil {
+			x.stores.keep(b)
 		}
-		return nil, notBuilt(e.Name, e.Backend)
+		return b, err
+	}}
+}
+
+// elsewhere is the one switch from a backend's name to its constructor. None of
+// them connects to anything: the first use does.
+func (x *Opened) elsewhere(ctx context.Context, e Environment) (secret.Backend, error) {
+	switch e.Backend {
+	case BackendVault:
+		_, err := x.vaultSettings(ctx, e)
+		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))
+	case BackendAWS:
+		_, err := x.awsSettings(e)
+		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))
+	case BackendAzure:
+		_, err := x.azureSettings(e)
+		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))
+	default:
+		return nil, secret.Errorf(secret.Unsupported, "", "environment %s: there is no backend %s", e.Name, e.Backend)
 	}
 }
 

@@ -10,25 +10,6 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// BackendLocal is the embedded store; the other kinds are known by name and
-// not built yet.
-const (
-	BackendLocal = "local"
-	BackendVault = "vault"
-	BackendAWS   = "awssm"
-	BackendAzure = "azurekv"
-)
-
-// An Environment is one environment of a project, as its files say.
-type Environment struct {
-	Name      string
-	Backend   string
-	Address   string
-	Mount     string
-	Prefix    string
-	Protected bool
-}
-
 // A Declaration says what a variable of a program is made of, in one
 // environment. Exactly one of Ref and Compose is set, or only Default.
 type Declaration struct {
@@ -73,27 +54,6 @@ func NewProject(folder string, main File, local *File) (*Project, error) {
 	return p, nil
 }
 
-// environment fills in what a file does not say. Environments of the embedded
-// store all lie in the project's one store: each has a prefix of its own there,
-// or they would be one place with two names and two sets of rules.
-func environment(name string, e Env) Environment {
-	out := Environment{
-		Name: name, Backend: deref(e.Backend, BackendLocal), Address: deref(e.Address, ""), Mount: deref(e.Mount, ""),
-		Prefix: deref(e.Prefix, ""), Protected: deref(e.Protected, false),
-	}
-	if e.Prefix == nil && out.Backend == BackendLocal {
-		out.Prefix = name + "/"
-	}
-	return out
-}
-
-// overlaps reports whether two environments share secrets: what one of them
-// forbids, the other could permit.
-func (e Environment) overlaps(f Environment) bool {
-	same := e.Backend == f.Backend && (e.Backend == BackendLocal || e.Address == f.Address && e.Mount == f.Mount)
-	return same && (strings.HasPrefix(e.Prefix, f.Prefix) || strings.HasPrefix(f.Prefix, e.Prefix))
-}
-
 func overlay(base, over File) File {
 	out := base
 	out.Project, out.DefaultEnv = cmp.Or(over.Project, base.Project), cmp.Or(over.DefaultEnv, base.DefaultEnv)
@@ -103,11 +63,7 @@ func overlay(base, over File) File {
 		if out.Env == nil {
 			out.Env = map[string]Env{}
 		}
-		b := out.Env[name]
-		out.Env[name] = Env{
-			Backend: cmp.Or(o.Backend, b.Backend), Address: cmp.Or(o.Address, b.Address), Mount: cmp.Or(o.Mount, b.Mount),
-			Prefix: cmp.Or(o.Prefix, b.Prefix), Protected: cmp.Or(o.Protected, b.Protected), Secrets: overlaySecrets(b.Secrets, o.Secrets),
-		}
+		out.Env[name] = out.Env[name].laidOver(o)
 	}
 	return out
 }
@@ -164,10 +120,12 @@ func (p *Project) check() error {
 				problems = append(problems, FileName+": env."+other+" and env."+n+" share secrets: one lies within the other\n  give each a prefix of its own")
 			}
 		}
-		switch b := p.envs[n].Backend; b {
-		case BackendLocal, BackendVault, BackendAWS, BackendAzure:
-		default:
-			problems = append(problems, FileName+": env."+n+".backend is none of local, vault, awssm, azurekv")
+		said := p.envs[n].said
+		for _, w := range said.problems(false) { // what only the two files together show
+			problems = append(problems, FileName+": env."+n+"."+strings.Join(w.key, ".")+": "+w.text)
+		}
+		if e := p.envs[n]; e.Backend == BackendAzure && e.Address == "" {
+			problems = append(problems, FileName+": env."+n+" names no vault\n  add vault = \"NAME\", or its address")
 		}
 		if _, err := p.Declarations(n); err != nil {
 			problems = append(problems, err.Error())

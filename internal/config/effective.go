@@ -64,6 +64,7 @@ func userSettings(s System, u User) []Effective {
 	}
 	out := []Effective{
 		{Setting: "owners", Value: strings.Join(owners, " ")},
+		{Setting: "plain_http", Value: strings.Join(u.PlainHTTP, " ")},
 		{Setting: "audit.dir", Value: u.Audit.Dir},
 		{Setting: "audit.sink", Value: u.Audit.Sink},
 		{Setting: "unlock.identities", Value: strings.Join(u.Unlock.Identities, " ")},
@@ -117,17 +118,22 @@ func projectSettings(out []Effective, root string, files snapshot) ([]Effective,
 		Effective{"default_env", p.DefaultEnv, from(local.DefaultEnv != "", main.DefaultEnv != "")},
 	)
 	for _, name := range p.EnvNames() {
-		e, l, m := p.envs[name], local.Env[name], main.Env[name]
-		prefix := "env." + name + "."
-		for _, x := range []Effective{
-			{"backend", e.Backend, from(l.Backend != nil, m.Backend != nil)},
-			{"address", e.Address, from(l.Address != nil, m.Address != nil)},
-			{"mount", e.Mount, from(l.Mount != nil, m.Mount != nil)},
-			{"prefix", e.Prefix, from(l.Prefix != nil, m.Prefix != nil)},
-			{"protected", fmt.Sprint(e.Protected), from(l.Protected != nil, m.Protected != nil)},
-		} {
-			if x.Value != "" {
-				out = append(out, Effective{prefix + x.Setting, x.Value, x.Source})
+		e := p.envs[name]
+		sources := map[string]string{}
+		for _, f := range []struct {
+			name string
+			env  Env
+		}{{FileName, main.Env[name]}, {LocalName, local.Env[name]}} {
+			for _, s := range f.env.said() {
+				sources[s.Name] = f.name
+			}
+		}
+		said := []Said{
+			{"backend", e.Backend}, {"address", e.Address}, {"mount", e.Mount}, {"prefix", e.Prefix}, {"protected", fmt.Sprint(e.Protected)},
+		}
+		for _, s := range append(said, e.Settings()...) {
+			if s.Value != "" {
+				out = append(out, Effective{"env." + name + "." + s.Name, s.Value, cmp.Or(sources[s.Name], "default")})
 			}
 		}
 	}

@@ -90,6 +90,33 @@ func (s System) Var(name string) string {
 	return v
 }
 
+// vaultVar returns a variable of Vault's clients: BAO_NAME, or else VAULT_NAME.
+func (s System) vaultVar(name string) string {
+	return cmp.Or(s.Var("BAO_"+name), s.Var("VAULT_"+name))
+}
+
+// StoreVariables lists the variables of the stores' own clients that count
+// where the files are trusted and say nothing else.
+func StoreVariables() []Setting {
+	return []Setting{
+		{Var: "VAULT_ADDR", Doc: "the address of an environment that names none"},
+		{Var: "VAULT_TOKEN", Doc: "the token; otherwise ~/.vault-token is read, where `vault login` leaves it"},
+		{Var: "VAULT_TOKEN_PATH", Doc: "the file of the token, instead of ~/.vault-token"},
+		{Var: "VAULT_NAMESPACE", Doc: "the namespace"},
+		{Var: "VAULT_CACERT", Doc: "the file of the authorities that are believed"},
+		{Var: "VAULT_CLIENT_CERT", Doc: "the certificate shown to the server"},
+		{Var: "VAULT_CLIENT_KEY", Doc: "its key"},
+		{Var: "VAULT_TLS_SERVER_NAME", Doc: "the name in the server's certificate"},
+		{Var: "VAULT_ROLE_ID", Doc: "method approle: the role id"},
+		{Var: "VAULT_SECRET_ID", Doc: "method approle: the secret id"},
+		{Var: "VAULT_SKIP_VERIFY", Doc: "refused: whoever answers would be believed, and given the token"},
+		{Var: "ACTIONS_ID_TOKEN_REQUEST_URL", Doc: "method jwt, in GitHub Actions: where the job's identity is asked for"},
+		{Var: "ACTIONS_ID_TOKEN_REQUEST_TOKEN", Doc: "method jwt, in GitHub Actions: what it is asked with"},
+		{Var: "AWS_…", Doc: "as the AWS SDK reads them, but for the endpoint: AWS_ENDPOINT_URL and its like never lead anywhere"},
+		{Var: "AZURE_…", Doc: "as the Azure SDK reads them"},
+	}
+}
+
 // Editor returns the command that the user edits texts with: $VISUAL, or else
 // $EDITOR; empty if neither is set.
 func (s System) Editor() string { return cmp.Or(s.Var("VISUAL"), s.Var("EDITOR")) }

@@ -32,16 +32,6 @@ type File struct {
 	Secrets    map[string]Secret `toml:"secrets" json:"secrets,omitempty" jsonschema:"the declared secrets, by the variable a program knows them by"`
 }
 
-// Env declares one environment.
-type Env struct {
-	Backend   *string           `toml:"backend" json:"backend,omitempty" jsonschema:"the kind of store: local, vault, awssm or azurekv"`
-	Address   *string           `toml:"address" json:"address,omitempty" jsonschema:"the store's URL, where it has one"`
-	Mount     *string           `toml:"mount" json:"mount,omitempty" jsonschema:"the mount of a Vault store"`
-	Prefix    *string           `toml:"prefix" json:"prefix,omitempty" jsonschema:"put before every name in the store; it ends in /; in the embedded store the environment's name and / unless said otherwise"`
-	Protected *bool             `toml:"protected" json:"protected,omitempty" jsonschema:"writes ask first, and agents are refused until someone approves"`
-	Secrets   map[string]Secret `toml:"secrets" json:"secrets,omitempty" jsonschema:"what is declared differently in this environment"`
-}
-
 // Secret declares one secret, by the variable a program knows it by.
 type Secret struct {
 	Ref         *string `toml:"ref" json:"ref,omitempty" jsonschema:"which secret: [env:]name[#field][@version]"`
@@ -121,7 +111,9 @@ func unknownSetting(name string, text []byte, md toml.MetaData, key toml.Key, v 
 		where = fmt.Sprintf("%s:%d", name, line)
 	}
 	message := fmt.Sprintf("%s: unknown setting %q", where, key[:n].String())
-	if near := nearestSetting(known, key[:n]); near != "" {
+	if isCredential(key[n-1]) {
+		message += "\n  " + FileName + " holds no credentials: name the file that does, or set the store's own variable"
+	} else if near := nearestSetting(known, key[:n]); near != "" {
 		message += fmt.Sprintf("\n  the nearest known one is %q", near)
 	}
 	return secret.Errorf(secret.Invalid, "", "%s", message)
@@ -192,8 +184,8 @@ func (f *File) check(name string, text []byte) error {
 		if err := secret.CheckEnv(n); err != nil {
 			add([]string{"env", n}, "%s", err)
 		}
-		if err := checkPrefix(e.Prefix); err != nil {
-			add([]string{"env", n, "prefix"}, "%s", err)
+		for _, w := range e.problems(name == LocalName) {
+			add(append([]string{"env", n}, w.key...), "%s", w.text)
 		}
 		checkSecrets(e.Secrets, func(rest []string, format string, args ...any) {
 			add(append([]string{"env", n, "secrets"}, rest...), format, args...)
@@ -206,17 +198,6 @@ func (f *File) check(name string, text []byte) error {
 		return secret.Errorf(secret.Invalid, "", "%s", strings.Join(problems, "\n  "))
 	}
 	return nil
-}
-
-func checkPrefix(p *string) error {
-	if p == nil || *p == "" {
-		return nil
-	}
-	name, ok := strings.CutSuffix(*p, "/")
-	if !ok {
-		return fmt.Errorf("a prefix ends in %q", "/")
-	}
-	return secret.Name(name).Check()
 }
 
 // tooMany reports what would be too much once every environment is joined

@@ -85,6 +85,7 @@ func TestParseFileRefusals(t *testing.T) {
 		{"method", "[secrets.A.use]\nhost = \"h\"\nmethods = [\"GET\", \"P OST\"]\n", `"P OST" is no method`},
 		{"path", "[secrets.A.use]\nhost = \"h\"\npaths = [\"v1/**\"]\n", `path "v1/**" does not begin with /`},
 		{"star", "[env.dev.secrets.A.use]\nhost = \"h\"\npaths = [\"/v1/*\"]\n", "a single * for nothing"},
+		{"backend", "[env.dev]\nbackend = \"etcd\"\n", `tacit.toml:2: "etcd" is none of local`},
 		{"two problems", "[secrets.A]\nas = \"disk\"\nref = \"..\"\n", "tacit.toml:2: \"disk\""},
 	}
 	for _, tt := range tests {
@@ -102,7 +103,8 @@ func TestNewProjectRefusals(t *testing.T) {
 		{"no environment", "", "", "no environment"},
 		{"default", "default_env = \"x\"\n[env.dev]\n", "", "default_env"},
 		{"two without default", "[env.a]\n[env.b]\n", "", "default_env"},
-		{"backend", "[env.dev]\nbackend = \"etcd\"\n", "", "none of local"},
+		{"settings of another store by the two files", "[env.dev]\n", "[env.dev]\nregion = \"eu-west-1\"\n", "env.dev.region: region belongs to awssm"},
+		{"no vault", "[env.dev]\nbackend = \"azurekv\"\n", "", "env.dev names no vault"},
 		{"circle", "[env.dev]\n[secrets.A]\ncompose = \"${:B}\"\n[secrets.B]\ncompose = \"${:A}\"\n", "", "A → B → A"},
 		{"undeclared", "[env.dev]\n[secrets.A]\ncompose = \"${:B}\"\n", "", "not declared"},
 		{"nothing", "[env.dev]\n[secrets.A]\ndescription = \"x\"\n", "", "neither ref nor compose"},

@@ -54,6 +54,7 @@ type Opened struct {
 	sealed   sealed
 	bindRoot string      // the folder that the store lists: Root, or its main checkout
 	sink     *audit.Sink // nil without a socket
+	stores   closers     // of the environments that were used
 }
 
 // Open finds the project at or above a folder, unlocks its store and opens all
@@ -345,6 +346,7 @@ func (x *Opened) Close() error {
 	if x.Broker != nil {
 		errs = append(errs, x.Broker.Close(context.Background()))
 	}
+	errs = append(errs, x.stores.close())
 	if x.log != nil {
 		errs = append(errs, x.log.Close())
 	}

@@ -20,7 +20,11 @@ func Schema() ([]byte, error) {
 	s.Title = FileName
 	withoutNull(s)
 	env := s.Properties["env"].AdditionalProperties
-	env.Properties["backend"].Enum = []any{BackendLocal, BackendVault, BackendAWS, BackendAzure}
+	for name, values := range map[string][]string{"backend": backends(), "credential": azureCredentials(), "cloud": clouds()} {
+		env.Properties[name].Enum = enum(values)
+	}
+	env.Properties["kv_version"].Enum = []any{1, 2}
+	env.Properties["auth"].Properties["method"].Enum = enum(authMethods())
 	env.Properties["prefix"].Pattern = "^(|.*/)$"
 	for _, secrets := range []*jsonschema.Schema{s.Properties["secrets"], env.Properties["secrets"]} {
 		secrets.PropertyNames = &jsonschema.Schema{Pattern: "^[A-Za-z_][A-Za-z0-9_]*$"}
@@ -31,6 +35,14 @@ func Schema() ([]byte, error) {
 		return nil, secret.Errorf(secret.Corrupt, "", "the schema cannot be written: %s", err)
 	}
 	return append(out, '\n'), nil
+}
+
+func enum(values []string) []any {
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = v
+	}
+	return out
 }
 
 // withoutNull drops the null that a pointer may be: TOML has none.

@@ -40,6 +40,7 @@ func Settings() []Setting {
 		{Var: identity.VarSession, Doc: "agent:NAME/SESSION, set for what an agent runs: whoever asks is that agent"},
 		{Var: VarSocket, Doc: "the socket of an agent's session; refused until sessions are built"},
 		{Name: "owners", Weakens: true, Doc: "uids whose project files are read as your own"},
+		{Name: "plain_http", Weakens: true, Doc: "addresses of stores (http://host:port) that are used without TLS: anyone on the way sees every secret"},
 		{Name: "audit.dir", Weakens: true, Doc: "the folder of the audit log"},
 		{Name: "audit.sink", Weakens: true, Doc: "stderr or unix:/path: send records there instead of keeping them in files"},
 		{Name: "unlock.identities", Weakens: true, Doc: "age identity files and SSH key files that unlock stores"},

@@ -18,7 +18,9 @@ type Review struct {
 	StoreID   string   // the store that the folder uses; empty: a new one will be made
 	Others    []string // the other folders of that store
 	Changed   []Change // file by file; empty: as they were trusted
-	Addresses []string // the network addresses that they name
+	Addresses []string // where they would have tacit connect to
+	SignsIn   []string // how they would have it sign in there
+	Files     []string // which files it would read for that
 	Variables []string // the secrets that they declare
 	Policies  int
 	Weakening []string // what was protected before and is not any more
@@ -108,6 +110,7 @@ func (r *Review) describe(ctx context.Context) error {
 		return err
 	}
 	r.Policies, r.Addresses, r.Variables = src.Len(), p.addresses(), p.variables()
+	r.SignsIn, r.Files = p.signsIn(), p.reads()
 	return r.compare(ctx, p)
 }
 

@@ -15,9 +15,10 @@ const UserFileName = "config.toml"
 
 // User is what the user's own settings may say.
 type User struct {
-	Owners []int      `toml:"owners"` // uids whose project files are read as one's own
-	Audit  UserAudit  `toml:"audit"`
-	Unlock UserUnlock `toml:"unlock"`
+	Owners    []int      `toml:"owners"`     // uids whose project files are read as one's own
+	PlainHTTP []string   `toml:"plain_http"` // addresses of stores that are believed without TLS
+	Audit     UserAudit  `toml:"audit"`
+	Unlock    UserUnlock `toml:"unlock"`
 }
 
 // UserAudit says where audit records go.
@@ -63,6 +64,11 @@ func (u *User) check(path string) error {
 	}
 	if u.Audit.Dir != "" && !filepath.IsAbs(u.Audit.Dir) {
 		return secret.Errorf(secret.Invalid, "", "%s: audit.dir is no absolute path", path)
+	}
+	for _, a := range u.PlainHTTP {
+		if err := checkAddress(a); err != nil || !strings.HasPrefix(a, "http://") {
+			return secret.Errorf(secret.Invalid, "", "%s: plain_http lists addresses that begin with http://", path)
+		}
 	}
 	return nil
 }

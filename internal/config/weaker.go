@@ -17,19 +17,8 @@ func refuseWeaker(main, local File) error {
 	for _, name := range slices.Sorted(maps.Keys(local.Env)) {
 		e, was := local.Env[name], main.Env[name]
 		if deref(was.Protected, false) {
-			for _, s := range []struct {
-				name    string
-				refused bool
-			}{
-				{"protected", e.Protected != nil && !*e.Protected},
-				{"backend", differs(e.Backend, was.Backend)},
-				{"address", differs(e.Address, was.Address)},
-				{"mount", differs(e.Mount, was.Mount)},
-				{"prefix", differs(e.Prefix, was.Prefix)},
-			} {
-				if s.refused {
-					return weaker("env." + name + "." + s.name)
-				}
+			if setting := moves(was, e); setting != "" {
+				return weaker("env." + name + "." + setting)
 			}
 		}
 		if v := otherUse(overlaySecrets(main.Secrets, was.Secrets), e.Secrets); v != "" {
@@ -42,7 +31,20 @@ func refuseWeaker(main, local File) error {
 	return nil
 }
 
-func differs(now, was *string) bool { return now != nil && *now != deref(was, "") }
+// moves returns the first setting of over that would take the protection away,
+// or say that the environment lies elsewhere. Who signs in is one's own.
+func moves(was, over Env) string {
+	before := map[string]string{"backend": BackendLocal, "protected": "false"}
+	for _, s := range was.said() {
+		before[s.Name] = s.Value
+	}
+	for _, s := range over.said() {
+		if !s.personal && s.Value != before[s.Name] {
+			return s.Name
+		}
+	}
+	return ""
+}
 
 // otherUse returns the first variable whose use section would be another.
 func otherUse(was, now map[string]Secret) string {
@@ -66,6 +68,9 @@ func weakened(before, now *Project) []string {
 		was, is := before.envs[name], now.envs[name]
 		if was.Protected && !is.Protected {
 			out = append(out, "env."+name+" is no longer protected")
+		}
+		if _, still := now.envs[name]; still && was.Backend != BackendLocal && !sameAddress(was.Address, is.Address) {
+			out = append(out, "env."+name+" lies elsewhere: "+cmp.Or(was.Address, "nowhere")+" becomes "+cmp.Or(is.Address, "nowhere"))
 		}
 		out = append(out, usesWeakened(before, now, name)...)
 	}

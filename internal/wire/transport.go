@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -23,7 +24,7 @@ const ViaHeader = "Tacit-Via"
 // TLS says which servers are believed, and what is shown to them. The zero TLS
 // believes what the system believes.
 type TLS struct {
-	CACert     string // PEM file; only these authorities are believed
+	CACert     string // PEM file, or the PEM text itself; only these authorities are believed
 	ServerName string // the name in the server's certificate, if it is not the host's
 	ClientCert string // PEM files of the certificate shown to the server
 	ClientKey  string
@@ -60,13 +61,17 @@ func Client(rt http.RoundTripper) *http.Client {
 func (t TLS) config() (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CACert != "" {
-		pem, err := os.ReadFile(t.CACert)
-		if err != nil {
-			return nil, &secret.Error{Kind: secret.Invalid, Text: "the file of certificate authorities: " + err.Error(), Err: err}
+		pem, from := []byte(t.CACert), "the text of certificate authorities"
+		if !strings.HasPrefix(strings.TrimSpace(t.CACert), "-----BEGIN ") {
+			var err error
+			from = t.CACert
+			if pem, err = os.ReadFile(t.CACert); err != nil {
+				return nil, &secret.Error{Kind: secret.Invalid, Text: "the file of certificate authorities: " + err.Error(), Err: err}
+			}
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, secret.Errorf(secret.Invalid, "", "%s holds no certificate in PEM form", t.CACert)
+			return nil, secret.Errorf(secret.Invalid, "", "%s holds no certificate in PEM form", from)
 		}
 	}
 	if t.ClientCert != "" || t.ClientKey != "" {

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"context"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// asking returns an Opened over these files and variables that opened nothing:
+// enough to ask what a store would be told.
+func asking(t *testing.T, toml string, vars map[string]string) (*Opened, Environment) {
+	t.Helper()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := filepath.Join(root, "home")
+	mkdir(t, home)
+	mkdir(t, filepath.Join(root, "project"))
+	p, err := NewProject("x", mustFile(t, FileName, toml), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := p.Environment("prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Opened{sys: NewSystem(home, home, "mia", vars), Root: filepath.Join(root, "project"), Project: p}, e
+}
+
+const vaultEnv = "[env.prod]\nbackend = \"vault\"\naddress = \"https://v.example:8200\"\n"
+
+// What the files say prevails, then OpenBao's variables, then Vault's, then the
+// file that signing in leaves behind.
+func TestVaultSettings(t *testing.T) {
+	for name, tt := range map[string]struct {
+		toml string
+		vars map[string]string
+		want string // address, namespace, CA, server name, token, token file
+	}{
+		"files alone":        {vaultEnv + "namespace = \"ns\"\nca_cert = \"/ca.pem\"\nserver_name = \"v\"\n[env.prod.auth]\ntoken_file = \"~/t\"\n", nil, "https://v.example:8200 ns /ca.pem v  HOME/t"},
+		"files prevail":      {vaultEnv + "[env.prod.auth]\ntoken_file = \"/t\"\n", map[string]string{"VAULT_TOKEN": "of-the-variable"}, "https://v.example:8200     /t"},
+		"the file of login":  {vaultEnv, nil, "https://v.example:8200     HOME/.vault-token"},
+		"its path":           {vaultEnv, map[string]string{"BAO_TOKEN_PATH": "/run/token"}, "https://v.example:8200     /run/token"},
+		"variables":          {"[env.prod]\nbackend = \"vault\"\n", map[string]string{"VAULT_ADDR": "https://a", "VAULT_TOKEN": "tok", "VAULT_NAMESPACE": "n", "VAULT_CACERT": "ca.pem", "VAULT_TLS_SERVER_NAME": "s"}, "https://a n HOME/ca.pem s tok "},
+		"openbao's first":    {"[env.prod]\nbackend = \"vault\"\n", map[string]string{"VAULT_ADDR": "https://a", "BAO_ADDR": "https://b", "VAULT_TOKEN": "a", "BAO_TOKEN": "b"}, "https://b    b "},
+		"of the same server": {vaultEnv, map[string]string{"VAULT_ADDR": "https://V.example:8200/", "VAULT_TOKEN": "tok"}, "https://v.example:8200    tok "},
+		"of no server said":  {vaultEnv, map[string]string{"VAULT_TOKEN": "tok"}, "https://v.example:8200    tok "},
+		"off is off":         {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "0"}, "https://v.example:8200     HOME/.vault-token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x, e := asking(t, tt.toml, tt.vars)
+			s, err := x.vaultSettings(t.Context(), e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.Join([]string{s.Address, s.Namespace, s.TLS.CACert, s.TLS.ServerName, string(s.Auth.Token.Reveal()), s.Auth.TokenFile}, " ")
+			if got = strings.ReplaceAll(got, x.sys.Home, "HOME"); got != tt.want || s.Auth.Method != "token" || s.PlainHTTP {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Each way to sign in is given what it needs, and nothing of another one.
+func TestVaultAuth(t *testing.T) {
+	vars := map[string]string{
+		"VAULT_TOKEN": "tok", "VAULT_ROLE_ID": "role", "VAULT_SECRET_ID": "sid", "CI_JWT": "jwt",
+		"ACTIONS_ID_TOKEN_REQUEST_URL": "https://gh", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "ght",
+	}
+	auth := func(s string) string { return vaultEnv + "auth = {" + s + "}\n" }
+	for name, tt := range map[string]struct{ toml, want string }{
+		"approle":       {auth(`method = "approle", mount = "ci/"`), "approle ci role sid"},
+		"approle files": {auth(`method = "approle", role_id = "r", secret_id_file = "/s", wrapped = true`), "approle r /s wrapped"},
+		"kubernetes":    {auth(`method = "kubernetes", role = "r"`), "kubernetes r"},
+		"jwt file":      {auth(`method = "jwt", role = "r", jwt_file = "/j"`), "jwt r /j"},
+		"jwt variable":  {auth(`method = "jwt", role = "r", jwt_variable = "CI_JWT"`), "jwt r jwt"},
+		"github":        {auth(`method = "jwt", role = "r", audience = "aud", namespace = "n"`), "jwt n r https://gh ght aud"},
+		"userpass":      {auth(`method = "userpass", username = "mia"`), "userpass mia typed"},
+		"cert":          {vaultEnv + "client_cert = \"/c\"\nclient_key = \"/k\"\nauth = {method = \"cert\", role = \"r\"}\n", "cert r"},
+		"aws":           {auth(`method = "aws", role = "r", region = "eu-west-1", server_id = "v"`), "aws r eu-west-1 v"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x, e := asking(t, tt.toml, vars)
+			x.opts.Passphrase = func(context.Context, string) ([]byte, error) { return []byte("typed"), nil }
+			s, err := x.vaultSettings(t.Context(), e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := s.Auth
+			wrapped := map[bool]string{true: "wrapped"}[a.Wrapped]
+			got := strings.Fields(strings.Join([]string{
+				a.Method, a.Mount, a.Namespace, a.RoleID, string(a.SecretID.Reveal()), a.SecretIDFile, wrapped, a.Role,
+				string(a.JWT.Reveal()), a.JWTFile, a.GitHub.URL, string(a.GitHub.Token.Reveal()), a.GitHub.Audience,
+				a.Username, string(a.Password.Reveal()), a.Region, a.ServerID, string(a.Token.Reveal()), a.TokenFile,
+			}, " "))
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestVaultSettingsRefusals(t *testing.T) {
+	jwt := vaultEnv + "auth = {method = \"jwt\"}\n"
+	for name, tt := range map[string]struct {
+		toml string
+		vars map[string]string
+		kind secret.Kind
+		want string
+	}{
+		"vault-skip-verify-refused":   {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "true"}, secret.Invalid, "VAULT_SKIP_VERIFY is set: whoever answers would be believed"},
+		"bao-skip-verify-refused":     {vaultEnv, map[string]string{"BAO_SKIP_VERIFY": "1"}, secret.Invalid, "whoever answers"},
+		"skip-verify-unread-refused":  {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "yes"}, secret.Invalid, "whoever answers"},
+		"no address":                  {"[env.prod]\nbackend = \"vault\"\n", nil, secret.Invalid, "environment prod names no address"},
+		"no job's token":              {jwt, nil, secret.Unauthenticated, "id-token: write"},
+		"half of a job's token":       {jwt, map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "https://gh"}, secret.Unauthenticated, "id-token: write"},
+		"variable not set":            {vaultEnv + "auth = {method = \"jwt\", jwt_variable = \"CI_JWT\"}\n", nil, secret.Unauthenticated, "the token in CI_JWT, which is not set"},
+		"nobody to ask":               {vaultEnv + "auth = {method = \"userpass\", username = \"mia\"}\n", nil, secret.Unauthenticated, "there is nobody to ask for it"},
+		"password file":               {vaultEnv + "auth = {method = \"userpass\", username = \"mia\", password_file = \"/nowhere\"}\n", nil, secret.Unauthenticated, "/nowhere: cannot be read"},
+		"ca-cert-in-project-refused":  {vaultEnv + "ca_cert = \"/PROJECT/ca.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+		"token-in-project-refused":    {vaultEnv + "auth = {token_file = \"/PROJECT/sub/../t\"}\n", nil, secret.Invalid, "env.prod.auth.token_file names a file of the project"},
+		"link-into-project-refused":   {vaultEnv + "ca_cert = \"~/link/ca.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+		"link-out-of-project-refused": {vaultEnv + "ca_cert = \"/PROJECT/out.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x, e := asking(t, tt.toml, tt.vars)
+			if err := os.Symlink(x.Root, filepath.Join(x.sys.Home, "link")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink("/etc/hostname", filepath.Join(x.Root, "out.pem")); err != nil {
+				t.Fatal(err)
+			}
+			e.said = *mustFile(t, FileName, strings.ReplaceAll(tt.toml, "/PROJECT", x.Root)).envPointer("prod")
+			_, err := x.vaultSettings(t.Context(), e)
+			if secret.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %v with %q", err, tt.kind, tt.want)
+			}
+		})
+	}
+}
+
+func (f File) envPointer(name string) *Env { e := f.Env[name]; return &e }
+
+// A token is for the server that VAULT_ADDR names: another server that the
+// files name is not shown it, nor believed by its authorities.
+func TestAbuseTokenOfAnotherServer(t *testing.T) {
+	x, e := asking(t, vaultEnv, map[string]string{"VAULT_ADDR": "https://other.example:8200", "VAULT_TOKEN": "canary", "VAULT_CACERT": "/other.pem", "VAULT_NAMESPACE": "n"})
+	s, err := x.vaultSettings(t.Context(), e)
+	if err != nil || !s.Auth.Token.IsZero() || s.TLS.CACert != "" || s.Namespace != "" || s.Address != "https://v.example:8200" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestAWSAndAzureSettings(t *testing.T) {
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: serverCertificate(t)}))
+	x, e := asking(t, "[env.prod]\nbackend = \"awssm\"\nregion = \"eu-west-1\"\nprofile = \"p\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"\nexternal_id = \"e\"\nkms_key = \"k\"\nrecovery_window = \"7d\"\naddress = \"http://127.0.0.1:5000\"\nca_cert = '''"+ca+"'''\n", nil)
+	a, err := x.awsSettings(e)
+	if err != nil || a.Region != "eu-west-1" || a.Profile != "p" || a.RoleARN == "" || a.ExternalID != "e" || a.KMSKey != "k" || a.Window.Hours() != 7*24 || a.Endpoint != "http://127.0.0.1:5000" || a.PlainHTTP || a.TLS.CACert != ca {
+		t.Errorf("%+v, %v", a, err)
+	}
+	x.user.PlainHTTP = []string{"http://127.0.0.1:5000/"}
+	if a, err = x.awsSettings(e); err != nil || !a.PlainHTTP {
+		t.Errorf("the user's own settings do not count: %v", err)
+	}
+	x, e = asking(t, "[env.prod]\nbackend = \"azurekv\"\nvault = \"My-Vault\"\ncloud = \"usgov\"\ncredential = \"cert\"\ntenant_id = \"t\"\nclient_id = \"c\"\ncert_file = \"~/c.pfx\"\n", nil)
+	z, err := x.azureSettings(e)
+	if err != nil || z.Address != "https://my-vault.vault.usgovcloudapi.net" || z.Authority != "https://login.microsoftonline.us/" || z.Credential != "cert" || z.TenantID != "t" || z.ClientID != "c" || z.CertFile != filepath.Join(x.sys.Home, "c.pfx") {
+		t.Errorf("%+v, %v", z, err)
+	}
+}
+
+func serverCertificate(t *testing.T) []byte {
+	t.Helper()
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	return s.Certificate().Raw
+}
