@@ -41,22 +41,26 @@ func (x *Opened) environments() (map[string]broker.Env, error) {
 }
 
 func (x *Opened) brokerEnv(e Environment, embedded secret.Backend) broker.Env {
-	if e.Backend == BackendLocal {
-		return broker.Env{Prefix: e.Prefix, Timeout: x.opts.wait, Open: func(context.Context) (secret.Backend, error) { return embedded, nil }}
+	out := broker.Env{Prefix: e.Prefix, Timeout: x.opts.wait}
+	if e.Backend != BackendLocal {
+		out.Timeout = cmp.Or(out.Timeout, remoteTimeout)
 	}
-	return broker.Env{Prefix: e.Prefix, Timeout: cmp.Or(x.opts.wait, remoteTimeout), Open: func(ctx context.Context) (secret.Backend, error) {
-		b, err := x.elsewhere(ctx, e)
+	out.Open = func(ctx context.Context) (secret.Backend, error) {
+		b, err := x.backend(ctx, e, embedded)
 		if err == nil {
 			x.stores.keep(b)
 		}
 		return b, err
-	}}
+	}
+	return out
 }
 
-// elsewhere is the one switch from a backend's name to its constructor. None of
+// backend is the one switch from a backend's name to its constructor. None of
 // them connects to anything: the first use does.
-func (x *Opened) elsewhere(ctx context.Context, e Environment) (secret.Backend, error) {
+func (x *Opened) backend(ctx context.Context, e Environment, embedded secret.Backend) (secret.Backend, error) {
 	switch e.Backend {
+	case BackendLocal:
+		return embedded, nil
 	case BackendVault:
 		_, err := x.vaultSettings(ctx, e)
 		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))

@@ -88,11 +88,6 @@ func (s *marked) problem() string {
 		return noneOf(v, []string{"1", "2"})
 	case "auth.method":
 		return noneOf(v, authMethods())
-	case "auth.jwt_variable":
-		if !isVariable(v) {
-			return fmt.Sprintf("%q is no name of a variable", v)
-		}
-		return ""
 	case "credential":
 		return noneOf(v, azureCredentials())
 	case "cloud":
@@ -106,10 +101,19 @@ func (s *marked) problem() string {
 	case "ca_cert":
 		return authoritiesProblem(v)
 	}
-	if s.isFile() {
+	return s.textProblem()
+}
+
+// textProblem is problem for settings that are a text of some kind.
+func (s *marked) textProblem() string {
+	switch {
+	case s.isFile():
 		return fileProblem(s.Value)
+	case s.Name == "auth.jwt_variable" && !isVariable(s.Value):
+		return fmt.Sprintf("%q is no name of a variable", s.Value)
+	default:
+		return lineProblem(s.Value)
 	}
-	return lineProblem(s.Value)
 }
 
 // isFile reports whether a setting names a file.
