@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/tacit-secrets/tacit/policy"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -105,6 +106,30 @@ func (b *Broker) GiveBack(ctx context.Context, r secret.Ref, id, why string) err
 		return secret.Lease{}, x.Revoke(ctx, id)
 	})
 	return err
+}
+
+// SeeLeases tells which of what leases were issued for a caller may see. The
+// verb is list, decided for each; one record for each environment that is
+// declared is durable before the answer.
+func (b *Broker) SeeLeases(ctx context.Context, c secret.Caller, refs []secret.Ref) ([]bool, error) {
+	c.For = "leases"
+	recorded := map[string]bool{}
+	out := make([]bool, len(refs))
+	for i, r := range refs {
+		if _, ok := b.envs[r.Env]; ok && !recorded[r.Env] {
+			q, err := b.prepareList(ctx, c, r.Env, &secret.ListOptions{})
+			if err != nil {
+				return nil, err
+			}
+			if err := q.end(secret.Version{}, nil); err != nil {
+				return nil, err
+			}
+			recorded[r.Env] = true
+		}
+		about := policy.Request{Caller: c, Verb: secret.List, Env: r.Env, Name: r.Name, Time: b.now()}
+		out[i] = r.Name.Check() == nil && b.decision(about).Allowed
+	}
+	return out, nil
 }
 
 // LeaseDigest names a lease in records and lists: a store may let whoever

@@ -201,3 +201,24 @@ func TestLeaseGivenBack(t *testing.T) {
 	s.stuck = true
 	wantKind(t, h.GiveBack(t.Context(), r, l.ID, "again"), secret.Unavailable)
 }
+
+func TestSeeLeases(t *testing.T) {
+	h, _ := openIssuer(t, nil)
+	refs := []secret.Ref{ref(t, "claude/creds"), ref(t, "database/creds/app"), {Env: "gone", Name: "x"}}
+	for _, c := range []struct {
+		caller secret.Caller
+		want   []bool
+	}{
+		{mia(), []bool{true, true, true}},
+		{secret.Caller{Principal: "agent:lister", How: secret.ByMark}, []bool{true, false, false}},
+		{eve(), []bool{false, false, false}},
+	} {
+		before := len(h.log.all())
+		got, err := h.SeeLeases(t.Context(), c.caller, refs)
+		if err != nil || !slices.Equal(got, c.want) || len(h.log.all()) != before+1 || h.log.last().For != "leases" {
+			t.Errorf("%s sees %v, %v; recorded %+v", c.caller.Principal, got, err, h.log.last())
+		}
+	}
+	_, err := h.SeeLeases(t.Context(), secret.Caller{}, refs)
+	wantKind(t, err, secret.Denied)
+}

@@ -161,6 +161,7 @@ func (a *app) open(ctx context.Context) (*config.Opened, error) {
 		return nil, err
 	}
 	a.opened = o
+	a.sweep(ctx, o)
 	return o, nil
 }
 

@@ -16,7 +16,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Tell which declared secrets are missing",
 		Long: `Tell, for each secret that tacit.toml declares for the environment, whether it is
-there. No value leaves tacit. On a terminal, it offers to ask for the missing ones.`,
+there. No value leaves tacit. On a terminal, it offers to ask for the missing ones. A
+lease is made anew in each run: nothing is asked of its store here.`,
 		Example: "  tacit check\n  tacit check -e prod --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.check(cmd.Context()) },
@@ -28,7 +29,7 @@ type checkJSON struct {
 	Var      string `json:"var"`
 	Ref      string `json:"reference,omitempty"`
 	Required bool   `json:"required"`
-	State    string `json:"state"` // "present", "missing", "default", "optional" or the kind of an error
+	State    string `json:"state"` // "present", "missing", "default", "optional" or "lease"
 }
 
 func (a *app) check(ctx context.Context) error {
@@ -77,8 +78,11 @@ func (a *app) check(ctx context.Context) error {
 func checked(d config.Declaration, all []config.Declaration, found map[secret.Ref]error) ([]checkJSON, []config.Missing, error) {
 	var rows []checkJSON
 	var missing []config.Missing
-	refs := config.RefsOf(d, all)
-	if len(refs) == 0 {
+	refs, leases := config.RefsOf(d, all), config.LeasesOf(d, all)
+	for _, r := range leases {
+		rows = append(rows, checkJSON{Var: d.Var, Ref: r.String(), Required: d.Required, State: "lease"})
+	}
+	if len(refs)+len(leases) == 0 {
 		rows = append(rows, checkJSON{Var: d.Var, Required: d.Required, State: "default"})
 	}
 	for _, r := range refs {
@@ -139,8 +143,11 @@ func missingError(missing []config.Missing, then string) error {
 	var b strings.Builder
 	b.WriteString(count(len(missing), "secret") + plural(len(missing), " is", " are") + " missing" + then)
 	for _, m := range missing {
-		ref := m.Ref.String()
-		b.WriteString("\n  " + m.Var + strings.Repeat(" ", wide-len(m.Var)) + "  " + ref + strings.Repeat(" ", wideRef-len(ref)) + "  put it:  tacit put " + ref)
+		ref, out := m.Ref.String(), "put it:  tacit put "
+		if m.Lease {
+			out = "its store issues no such lease:  tacit lease issue "
+		}
+		b.WriteString("\n  " + m.Var + strings.Repeat(" ", wide-len(m.Var)) + "  " + ref + strings.Repeat(" ", wideRef-len(ref)) + "  " + out + ref)
 	}
 	return secret.Errorf(secret.NotFound, "", "%s", b.String())
 }

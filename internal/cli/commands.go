@@ -19,7 +19,7 @@ func (a *app) commands(group string) []*cobra.Command {
 			a.copyCommand(), a.renameCommand(), a.diffCommand(), a.importCommand(), a.exportCommand(), a.annotateCommand(), a.searchCommand(), a.generateCommand(),
 		}
 	case "projects":
-		return []*cobra.Command{a.initCommand(), a.runCommand(), a.renderCommand(), a.checkCommand(), a.envCommand(), a.trustCommand(), a.configCommand()}
+		return []*cobra.Command{a.initCommand(), a.runCommand(), a.renderCommand(), a.checkCommand(), a.leaseCommand(), a.envCommand(), a.trustCommand(), a.configCommand()}
 	case "rights":
 		return []*cobra.Command{a.grantCommand(), a.ungrantCommand(), a.grantsCommand(), a.policyCommand(), a.whoamiCommand()}
 	case "proof":

@@ -199,6 +199,8 @@ func plainReference(d config.Declaration) (secret.Ref, error) {
 	switch {
 	case d.Compose != nil:
 		return secret.Ref{}, secret.Errorf(secret.Invalid, "", "%s is composed in %s, so there is no one secret to put it into\n    import what it is made of", d.Var, config.FileName)
+	case d.Lease.Name != "":
+		return secret.Ref{}, secret.Errorf(secret.Invalid, "", "%s is a lease in %s, made anew by its store, so there is no secret to put it into", d.Var, config.FileName)
 	case d.Ref.Name == "":
 		return secret.Ref{}, secret.Errorf(secret.Invalid, "", "%s has a default in %s and no reference, so there is no secret to put it into", d.Var, config.FileName)
 	case d.Ref.At != (secret.At{}):

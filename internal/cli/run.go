@@ -134,11 +134,13 @@ func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child
 		return child.Result{}, err
 	}
 	g.caller = caller
-	got, err := g.resolve(ctx, o.Broker, "; "+argv[0]+" was not started")
+	lent := a.lend(o, f.watch, caller.For)
+	defer lent.giveBack()
+	got, err := g.resolve(ctx, lent, "; "+argv[0]+" was not started")
 	if err != nil {
 		return child.Result{}, err
 	}
-	p := childPlan{got: got, clean: f.clean, redact: !f.noRedact, agent: caller.Principal.IsAgent()}
+	p := childPlan{got: got, lent: lent.any(), clean: f.clean, redact: !f.noRedact, agent: caller.Principal.IsAgent()}
 	if caller.Principal != o.Caller.Principal {
 		p.mark = identity.FormatSession(caller)
 		done, err := a.sys.BeginSession(caller)
@@ -148,7 +150,7 @@ func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child
 		defer done()
 	}
 	if f.watch {
-		w := &watched{app: a, opened: o, from: o.Broker, giving: g, argv: argv, plan: p, signal: signal}
+		w := &watched{app: a, opened: o, from: lent, lent: lent, giving: g, argv: argv, plan: p, signal: signal}
 		return w.runWatched(ctx)
 	}
 	return a.start(ctx, argv, p)

@@ -21,7 +21,8 @@ import (
 type watched struct {
 	*app
 	opened *config.Opened
-	from   config.Getter // its Broker
+	from   config.Getter // its Broker, and what lends
+	lent   *lending
 	giving *giving
 	argv   []string
 	plan   childPlan
@@ -50,7 +51,7 @@ func (w *watched) runWatched(ctx context.Context) (child.Result, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	w.changed, w.replaced = make(chan struct{}, 1), map[string]int{}
+	w.changed, w.replaced = w.lent.again, map[string]int{}
 	wg.Go(func() {
 		for range w.changes(ctx, w.opened, w.giving.refs()) {
 			select {
@@ -79,6 +80,7 @@ func (w *watched) live(ctx context.Context) (child.Result, error) {
 			return r, err
 		case restart && !ended(r):
 			again = true
+			w.lent.dropPast() // nobody uses them any more
 		case again && r.Code != 0 && !ended(r) && ran < runsFor:
 			// It worked before the change: the new value may not be everywhere yet.
 			pause := w.pause.after(ran)

@@ -21,6 +21,7 @@ type childPlan struct {
 	clean  bool   // nothing else of the environment
 	redact bool   // search the output
 	agent  bool   // it was given as an agent
+	lent   bool   // some of it are leases
 	mark   string // of the agent's session that begins here; empty: none does
 }
 
@@ -34,9 +35,12 @@ func (a *app) start(ctx context.Context, argv []string, p childPlan) (r child.Re
 	if files != nil {
 		defer func() { err = errors.Join(err, files.Close()) }()
 	}
-	// Nothing is needed of the store any more, and the child may run for days.
-	if err := a.closeOpened(); err != nil {
-		return r, err
+	// Without leases nothing is needed of the store any more, and the child may
+	// run for days.
+	if !p.lent {
+		if err := a.closeOpened(); err != nil {
+			return r, err
+		}
 	}
 	if ctx.Err() != nil {
 		return r, secret.Errorf(secret.Unavailable, "", "interrupted before %s was started", argv[0])

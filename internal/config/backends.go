@@ -37,6 +37,11 @@ func (x *Opened) environments() (map[string]broker.Env, error) {
 		}
 		placed, out[name] = append(placed, at), x.brokerEnv(e, store)
 	}
+	for _, at := range placed {
+		e := out[at.Name]
+		e.Leases = at.leasing(placed)
+		out[at.Name] = e
+	}
 	return out, nil
 }
 

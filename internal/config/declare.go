@@ -11,12 +11,13 @@ import (
 )
 
 // A Declaration says what a variable of a program is made of, in one
-// environment. Exactly one of Ref and Compose is set, or only Default.
+// environment. Exactly one of Ref, Compose and Lease is set, or only Default.
 type Declaration struct {
 	Var         string
 	Ref         secret.Ref // Env is always set
 	Compose     *Template
-	File        bool // the variable holds the path of a file in memory
+	Lease       secret.Ref // Env is set; what the store makes anew for each run
+	File        bool       // the variable holds the path of a file in memory
 	Required    bool
 	Default     *string
 	Description string
@@ -83,14 +84,11 @@ func overlaySecrets(base, over map[string]Secret) map[string]Secret {
 }
 
 func overlaySecret(b, o Secret) Secret {
-	if o.Ref != nil {
-		b.Compose = nil
-	}
-	if o.Compose != nil {
-		b.Ref = nil
+	if o.Ref != nil || o.Compose != nil || o.Lease != nil { // what it is made of is replaced as a whole
+		b.Ref, b.Compose, b.Lease = nil, nil, nil
 	}
 	return Secret{
-		Ref: cmp.Or(o.Ref, b.Ref), Compose: cmp.Or(o.Compose, b.Compose), As: cmp.Or(o.As, b.As), Required: cmp.Or(o.Required, b.Required),
+		Ref: cmp.Or(o.Ref, b.Ref), Compose: cmp.Or(o.Compose, b.Compose), Lease: cmp.Or(o.Lease, b.Lease), As: cmp.Or(o.As, b.As), Required: cmp.Or(o.Required, b.Required),
 		Default: cmp.Or(o.Default, b.Default), Description: cmp.Or(o.Description, b.Description), Rotate: cmp.Or(o.Rotate, b.Rotate), Use: cmp.Or(o.Use, b.Use),
 	}
 }
@@ -177,7 +175,7 @@ func (p *Project) Declarations(env string) ([]Declaration, error) {
 
 // knows refuses a declaration of a secret in an environment that there is not.
 func (p *Project) knows(d Declaration) error {
-	refs := []secret.Ref{d.Ref}
+	refs := []secret.Ref{d.Ref, d.Lease}
 	if d.Compose != nil {
 		refs = d.Compose.Refs()
 	}
@@ -203,8 +201,11 @@ func declaration(env, variable string, s Secret) (Declaration, error) {
 		if d.Compose, err = ParseTemplate(*s.Compose); err == nil {
 			d.Compose.in(env)
 		}
+	case s.Lease != nil:
+		d.Lease, err = secret.ParseRef(*s.Lease)
+		d.Lease.Env = cmp.Or(d.Lease.Env, env)
 	case s.Default == nil:
-		err = secret.Errorf(secret.Invalid, "", "secrets.%s has neither ref nor compose nor default", variable)
+		err = secret.Errorf(secret.Invalid, "", "secrets.%s has neither ref nor compose nor lease nor default", variable)
 	}
 	if err == nil && s.Rotate != nil {
 		d.Rotate, err = ParseSpan(*s.Rotate)

@@ -33,6 +33,28 @@ func DeclaredRefs(s System, dir string) (refs []secret.Ref, env string) {
 	return slices.Compact(refs), p.DefaultEnv
 }
 
+// DeclaredLeases returns the leases that it declares in any environment, each
+// with each field once.
+func DeclaredLeases(s System, dir string) (refs []secret.Ref) {
+	p := declared(s, dir)
+	if p == nil {
+		return nil
+	}
+	for _, name := range p.EnvNames() {
+		all, err := p.Declarations(name)
+		if err != nil {
+			return nil
+		}
+		for _, d := range all {
+			if d.Lease.Name != "" {
+				refs = append(refs, d.Lease)
+			}
+		}
+	}
+	slices.SortFunc(refs, func(a, b secret.Ref) int { return cmp.Compare(a.String(), b.String()) })
+	return slices.Compact(refs)
+}
+
 // DeclaredVars returns what it declares for the environment env, the default
 // one if that is empty.
 func DeclaredVars(s System, dir, env string) []Declaration {

@@ -17,13 +17,14 @@ type Env struct {
 	Protected *bool   `toml:"protected" json:"protected,omitempty" jsonschema:"writes ask first, and agents are refused until someone approves"`
 	CACert    *string `toml:"ca_cert" json:"ca_cert,omitempty" store:"vault awssm azurekv" jsonschema:"the authorities that are believed: a PEM file outside of the project, or the PEM text itself"`
 
-	ServerName *string `toml:"server_name" json:"server_name,omitempty" store:"vault" jsonschema:"the name in the server's certificate, where it is not the host's"`
-	ClientCert *string `toml:"client_cert" json:"client_cert,omitempty" store:"vault" personal:"yes" jsonschema:"the PEM file of the certificate shown to the server"`
-	ClientKey  *string `toml:"client_key" json:"client_key,omitempty" store:"vault" personal:"yes" jsonschema:"the PEM file of its key"`
-	Mount      *string `toml:"mount" json:"mount,omitempty" store:"vault" jsonschema:"where the KV engine is mounted; secret unless said otherwise"`
-	Namespace  *string `toml:"namespace" json:"namespace,omitempty" store:"vault" jsonschema:"the namespace; otherwise VAULT_NAMESPACE"`
-	KVVersion  *int    `toml:"kv_version" json:"kv_version,omitempty" store:"vault" jsonschema:"1 or 2: the version of the KV engine; asked of the store unless said"`
-	Auth       *Auth   `toml:"auth" json:"auth,omitempty" store:"vault" personal:"yes" jsonschema:"how to sign in to Vault or OpenBao; a token unless said otherwise"`
+	ServerName  *string `toml:"server_name" json:"server_name,omitempty" store:"vault" jsonschema:"the name in the server's certificate, where it is not the host's"`
+	ClientCert  *string `toml:"client_cert" json:"client_cert,omitempty" store:"vault" personal:"yes" jsonschema:"the PEM file of the certificate shown to the server"`
+	ClientKey   *string `toml:"client_key" json:"client_key,omitempty" store:"vault" personal:"yes" jsonschema:"the PEM file of its key"`
+	Mount       *string `toml:"mount" json:"mount,omitempty" store:"vault" jsonschema:"where the KV engine is mounted; secret unless said otherwise"`
+	Namespace   *string `toml:"namespace" json:"namespace,omitempty" store:"vault" jsonschema:"the namespace; otherwise VAULT_NAMESPACE"`
+	LeasePrefix *string `toml:"lease_prefix" json:"lease_prefix,omitempty" store:"vault" jsonschema:"put before the name of every lease; where two environments share a store, each needs its own"`
+	KVVersion   *int    `toml:"kv_version" json:"kv_version,omitempty" store:"vault" jsonschema:"1 or 2: the version of the KV engine; asked of the store unless said"`
+	Auth        *Auth   `toml:"auth" json:"auth,omitempty" store:"vault" personal:"yes" jsonschema:"how to sign in to Vault or OpenBao; a token unless said otherwise"`
 
 	Region         *string `toml:"region" json:"region,omitempty" store:"awssm" jsonschema:"the region; otherwise AWS_REGION or that of the profile"`
 	Profile        *string `toml:"profile" json:"profile,omitempty" store:"awssm" jsonschema:"the profile of the AWS configuration; otherwise AWS_PROFILE"`

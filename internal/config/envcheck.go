@@ -80,6 +80,8 @@ func (s *marked) problem() string {
 		return noneOf(v, backends())
 	case "prefix":
 		return textOf(checkPrefix(v))
+	case "lease_prefix":
+		return textOf(secret.Name(v + "x").Check())
 	case "address", "authority":
 		return textOf(checkAddress(v))
 	case "mount", "namespace", "auth.mount", "auth.namespace":

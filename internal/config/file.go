@@ -36,6 +36,7 @@ type File struct {
 type Secret struct {
 	Ref         *string `toml:"ref" json:"ref,omitempty" jsonschema:"which secret: [env:]name[#field][@version]"`
 	Compose     *string `toml:"compose" json:"compose,omitempty" jsonschema:"a text with references: ${name#field|url}"`
+	Lease       *string `toml:"lease" json:"lease,omitempty" jsonschema:"which credential the store makes for each run: [env:]name[#field]"`
 	As          *string `toml:"as" json:"as,omitempty" jsonschema:"env (the default) or file: the variable then holds the path of a file in memory"`
 	Required    *bool   `toml:"required" json:"required,omitempty" jsonschema:"whether a missing secret stops the command; true unless said otherwise"`
 	Default     *string `toml:"default" json:"default,omitempty" jsonschema:"used where the secret is missing; not confidential, since this file is committed"`
@@ -233,20 +234,7 @@ func checkSecrets(m map[string]Secret, add func(rest []string, format string, ar
 
 // problems lists what is wrong with a declaration: setting and text.
 func (s *Secret) problems() [][2]string {
-	var out [][2]string
-	if s.Ref != nil {
-		if _, err := secret.ParseRef(*s.Ref); err != nil {
-			out = append(out, [2]string{"ref", err.Error()})
-		}
-	}
-	if s.Compose != nil {
-		if _, err := ParseTemplate(*s.Compose); err != nil {
-			out = append(out, [2]string{"compose", err.Error()})
-		}
-	}
-	if s.Ref != nil && s.Compose != nil {
-		out = append(out, [2]string{"compose", "a secret has a ref or a compose, not both"})
-	}
+	out := s.sourceProblems()
 	if s.As != nil && *s.As != "env" && *s.As != "file" {
 		out = append(out, [2]string{"as", fmt.Sprintf("%q is neither \"env\" nor \"file\"", *s.As)})
 	}
@@ -261,6 +249,48 @@ func (s *Secret) problems() [][2]string {
 		}
 	}
 	return out
+}
+
+// sourceProblems lists what is wrong with what a declaration is made of.
+func (s *Secret) sourceProblems() [][2]string {
+	var out [][2]string
+	if s.Ref != nil {
+		if _, err := secret.ParseRef(*s.Ref); err != nil {
+			out = append(out, [2]string{"ref", err.Error()})
+		}
+	}
+	if s.Compose != nil {
+		if _, err := ParseTemplate(*s.Compose); err != nil {
+			out = append(out, [2]string{"compose", err.Error()})
+		}
+	}
+	if s.Ref != nil && s.Compose != nil {
+		out = append(out, [2]string{"compose", "a secret has a ref or a compose, not both"})
+	}
+	if text := s.leaseProblem(); text != "" {
+		out = append(out, [2]string{"lease", text})
+	}
+	return out
+}
+
+// leaseProblem tells what is wrong with a lease; empty if nothing is.
+func (s *Secret) leaseProblem() string {
+	if s.Lease == nil {
+		return ""
+	}
+	r, err := secret.ParseRef(*s.Lease)
+	switch {
+	case err != nil:
+		return err.Error()
+	case r.At != (secret.At{}):
+		return "a lease has no versions: leave out what follows @"
+	case s.Ref != nil || s.Compose != nil:
+		return "a secret has one of ref, compose and lease"
+	case s.Rotate != nil:
+		return "a lease is new in each run: it has no rotate"
+	default:
+		return ""
+	}
 }
 
 // problem tells what is wrong with a use section; empty if nothing is. Its

@@ -107,7 +107,7 @@ func TestNewProjectRefusals(t *testing.T) {
 		{"no vault", "[env.dev]\nbackend = \"azurekv\"\n", "", "env.dev names no vault"},
 		{"circle", "[env.dev]\n[secrets.A]\ncompose = \"${:B}\"\n[secrets.B]\ncompose = \"${:A}\"\n", "", "A → B → A"},
 		{"undeclared", "[env.dev]\n[secrets.A]\ncompose = \"${:B}\"\n", "", "not declared"},
-		{"nothing", "[env.dev]\n[secrets.A]\ndescription = \"x\"\n", "", "neither ref nor compose"},
+		{"nothing", "[env.dev]\n[secrets.A]\ndescription = \"x\"\n", "", "neither ref nor compose nor lease"},
 		{"other environment", "[env.dev]\n[secrets.A]\nref = \"prod:a\"\n", "", "no declared environment"},
 		{"local-toml-weakens-refused", "[env.dev]\nprotected = true\n", "[env.dev]\nprotected = false\n", "env.dev.protected may not be changed here"},
 	}

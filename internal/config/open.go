@@ -13,6 +13,7 @@ import (
 	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/internal/identity"
+	"github.com/tacit-secrets/tacit/internal/lease"
 	"github.com/tacit-secrets/tacit/internal/seal"
 	"github.com/tacit-secrets/tacit/internal/state"
 	"github.com/tacit-secrets/tacit/policy"
@@ -55,6 +56,7 @@ type Opened struct {
 	bindRoot string      // the folder that the store lists: Root, or its main checkout
 	sink     *audit.Sink // nil without a socket
 	stores   closers     // of the environments that were used
+	leases   *lease.Book
 }
 
 // Open finds the project at or above a folder, unlocks its store and opens all
@@ -188,8 +190,11 @@ func (x *Opened) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.Broker, err = broker.New(broker.Config{Envs: envs, Policy: decider, Log: x.appender, Now: x.opts.Now})
-	return err
+	if x.Broker, err = broker.New(broker.Config{Envs: envs, Policy: decider, Log: x.appender, Now: x.opts.Now}); err != nil {
+		return err
+	}
+	x.openLeases()
+	return nil
 }
 
 // settle reads what the files say, who asks, and what policy holds.
@@ -343,6 +348,9 @@ func (x *Opened) notTrusted() error {
 // Close gives back what Open took.
 func (x *Opened) Close() error {
 	var errs []error
+	if x.leases != nil {
+		x.leases.Close()
+	}
 	if x.Broker != nil {
 		errs = append(errs, x.Broker.Close(context.Background()))
 	}

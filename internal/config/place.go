@@ -48,6 +48,8 @@ type Environment struct {
 	Prefix    string
 	Protected bool
 	said      Env
+
+	LeasePrefix string // put before the names of leases
 }
 
 // environment fills in what a file does not say. Environments of the embedded
@@ -57,6 +59,7 @@ func environment(name string, e Env) Environment {
 	out := Environment{
 		Name: name, Backend: deref(e.Backend, BackendLocal), Address: deref(e.Address, ""), Mount: deref(e.Mount, ""),
 		Prefix: deref(e.Prefix, ""), Protected: deref(e.Protected, false), said: e,
+		LeasePrefix: deref(e.LeasePrefix, ""),
 	}
 	if e.Prefix == nil && out.Backend == BackendLocal {
 		out.Prefix = name + "/"

@@ -154,9 +154,23 @@ func (b *Book) revoked(ctx context.Context, n Note, err error) error {
 	if err == nil {
 		return b.rows.Delete(ctx, n.ID)
 	}
+	n = b.newest(ctx, n)
 	n.Due, n.Tried = true, b.now().UTC()
 	n.Tries++
 	return errors.Join(err, b.put(ctx, n))
+}
+
+// newest returns a note as it was written last: it may have been renewed since
+// the caller read it, and must not be taken for ended.
+func (b *Book) newest(ctx context.Context, n Note) Note {
+	all, err := b.All(ctx)
+	if err != nil {
+		return n
+	}
+	if i := slices.IndexFunc(all, func(m Note) bool { return m.ID == n.ID }); i >= 0 {
+		return all[i]
+	}
+	return n
 }
 
 // All returns the notes, the ones that end first first.

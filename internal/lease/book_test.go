@@ -175,3 +175,19 @@ func TestMarkOfAnotherProcess(t *testing.T) {
 		}
 	}
 }
+
+// A note that was renewed meanwhile must not seem to have ended when its
+// revocation fails.
+func TestFailedRevocationKeepsTheLaterEnd(t *testing.T) {
+	h := newHouse(t)
+	l := h.issue(t, time.Minute, true)
+	renewed, err := h.Renew(t.Context(), mia(), l.Note, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.store.failRevoke = unavailable()
+	wantKind(t, h.GiveBack(t.Context(), l.Note, "run make ended"), secret.Unavailable)
+	if n := notes(t, h.Book)[0]; !n.Expires.Equal(renewed.Expires) || !n.Due {
+		t.Errorf("noted %+v, renewed to %s", n, renewed.Expires)
+	}
+}
