@@ -1,10 +1,10 @@
 // Package backendtest asks a backend for every promise of package secret, each
-// by a named case. A backend's test calls [Run]; the list of cases that it was
-// asked is golden, so that no promise is lost in silence.
+// by a named case. A backend's test calls [Run], and [RunEndpoint] if its store
+// is reached over a wire; the lists of cases that it was asked are golden, so
+// that no promise is lost in silence.
 //
 // It asks only through the contract: it knows no backend, and what a backend
-// does beyond the contract is that backend's own test. Cases for backends with
-// an endpoint (certificates, throttling) come with the first of them.
+// does beyond the contract is that backend's own test.
 package backendtest
 
 import (
@@ -41,14 +41,20 @@ type testCase struct {
 	name  string
 	needs want
 	ask   func(t *T)
+	raw   bool // it opens what it asks itself
 }
 
 // Run asks all cases that apply, each as a subtest, and returns their names.
 func Run(t *testing.T, cfg Config) []string {
 	t.Helper()
 	cfg.check(t)
+	return runAll(t, applying(t, cfg), cfg)
+}
+
+func runAll(t *testing.T, cases []testCase, cfg Config) []string {
+	t.Helper()
 	var asked []string
-	for _, c := range applying(t, cfg) {
+	for _, c := range cases {
 		asked = append(asked, c.name)
 		t.Run(c.name, func(t *testing.T) {
 			if why, known := cfg.Skips[c.name]; known {
@@ -110,11 +116,14 @@ func (c testCase) fails(t *testing.T, cfg Config) bool {
 // run asks a case, within its budget.
 func (c testCase) run(tb TB, cfg Config) {
 	tb.Helper()
-	t := newT(tb, cfg)
+	t := bareT(tb, cfg)
+	if !c.raw {
+		t.b = cfg.New(tb, t.now)
+	}
 	start := time.Now()
 	c.ask(t)
-	if took := time.Since(start); cfg.Budget > 0 && took > cfg.Budget {
-		t.Errorf("it took %s, its budget is %s", took.Round(time.Millisecond), cfg.Budget)
+	if took := time.Since(start); t.cfg.Budget > 0 && took > t.cfg.Budget {
+		t.Errorf("it took %s, its budget is %s", took.Round(time.Millisecond), t.cfg.Budget)
 	}
 }
 
@@ -129,17 +138,28 @@ func applying(t *testing.T, cfg Config) []testCase {
 }
 
 func newT(tb TB, cfg Config) *T {
+	t := bareT(tb, cfg)
+	t.b = cfg.New(tb, t.now)
+	return t
+}
+
+// bareT is a case without a backend.
+func bareT(tb TB, cfg Config) *T {
 	t := &T{TB: tb, cfg: cfg, ctx: tb.Context(), at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), nth: map[secret.VersionID]int{}, n: map[secret.Name]int{}}
 	if cfg.OwnClock {
 		t.at = time.Now().UTC().Truncate(time.Second)
 	}
-	if cfg.Budget > 0 {
-		ctx, cancel := context.WithTimeout(t.ctx, cfg.Budget)
-		t.ctx = ctx
-		tb.Cleanup(cancel)
-	}
-	t.b = cfg.New(tb, t.now)
+	t.limit()
 	return t
+}
+
+// limit ends the case's context when its budget is used up.
+func (t *T) limit() {
+	if t.cfg.Budget > 0 {
+		ctx, cancel := context.WithTimeout(t.ctx, t.cfg.Budget)
+		t.ctx = ctx
+		t.Cleanup(cancel)
+	}
 }
 
 // Context is done when the budget of the case is used up.
