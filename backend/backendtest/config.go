@@ -34,6 +34,8 @@ type Config struct {
 	// Refuses tells the names that are sound but that this store cannot hold:
 	// each method answers Invalid. Nil: there are none.
 	Refuses func(n secret.Name) bool
+	// NoTimes: the store tells no time of anything.
+	NoTimes bool
 	// NoPurge: deleted secrets are kept for ever, or it is not told how long.
 	NoPurge bool
 

@@ -257,7 +257,7 @@ func agree(t *T, b secret.Backend) {
 		t.Errorf("the other lists %q", names)
 	}
 	l, ok := b.(secret.Limiter)
-	if !ok {
+	if !ok || !is[secret.Limiter](t) {
 		return
 	}
 	t.ok(l.Limit(t.Context(), "", secret.Limits{SwapOnly: true}))

@@ -1,0 +1,104 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// mount remembers which version of the KV engine is mounted. Callers that come
+// meanwhile wait for the first one's answer.
+type mount struct {
+	mu      sync.Mutex
+	known   int
+	pending chan struct{} // closed when the one that asks is done
+}
+
+// version returns the version of the engine, asked once, unless the settings
+// say it.
+func (b *Backend) version(ctx context.Context, n secret.Name) (int, error) {
+	if v := b.settings.Version; v != 0 {
+		return v, nil
+	}
+	m := &b.mount
+	for {
+		m.mu.Lock()
+		if m.known != 0 {
+			m.mu.Unlock()
+			return m.known, nil
+		}
+		wait := m.pending
+		if wait == nil {
+			m.pending = make(chan struct{})
+			m.mu.Unlock()
+			return b.askVersion(ctx, n)
+		}
+		m.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return 0, interrupted(ctx, n)
+		}
+	}
+}
+
+func (b *Backend) askVersion(ctx context.Context, n secret.Name) (int, error) {
+	v, err := b.preflight(ctx, n)
+	m := &b.mount
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	close(m.pending)
+	m.pending = nil
+	if err == nil {
+		m.known = v
+	}
+	return v, err
+}
+
+// forget lets the next call ask again: the engine changed its version.
+func (m *mount) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known = 0
+}
+
+// preflight asks what is mounted, as the store's own command line does before
+// each of its commands.
+func (b *Backend) preflight(ctx context.Context, n secret.Name) (int, error) {
+	path := b.settings.Mount
+	got, err := b.do(ctx, request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + path, name: n, capability: "read"})
+	if err != nil {
+		return 0, err
+	}
+	switch got.status {
+	case http.StatusOK:
+	case http.StatusNotFound: // a store older than the call, and than version 2
+		return 1, nil
+	case http.StatusForbidden:
+		return 0, secret.Errorf(secret.Denied, n,
+			"%s does not tell what is mounted at %s/: nothing is, or the token may use nothing there\n  vault secrets list, or say version = 2 beside the mount", b.where, path)
+	default:
+		return 0, b.classify(request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + path, name: n}, got)
+	}
+	var told struct {
+		Path    string            `json:"path"`
+		Type    string            `json:"type"`
+		Options map[string]string `json:"options"`
+	}
+	if err := json.Unmarshal(got.Data, &told); err != nil {
+		return 0, b.strange(n)
+	}
+	switch {
+	case told.Path != path+"/":
+		return 0, secret.Errorf(secret.Invalid, n, "%s lies within the mount %s of %s\n  name the mount, and say the rest as prefix", path+"/", told.Path, b.where)
+	case told.Type != "kv" && told.Type != "generic":
+		return 0, secret.Errorf(secret.Invalid, n, "%s/ of %s is an engine of type %q, not kv\n  vault secrets enable -path=NAME kv-v2", path, b.where, told.Type)
+	case told.Options["version"] == "2":
+		return 2, nil
+	default:
+		return 1, nil
+	}
+}

@@ -1,0 +1,143 @@
+package vault
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// The store keeps JSON objects, not bytes: it forgets white space, the order of
+// fields, and digits of long numbers. A value that is an object and outlives
+// that is stored as it is, so that every client sees its fields. All other
+// values are wrapped into an object of two fields, which "vault kv get" shows:
+//
+//	value     the text, or base64
+//	encoding  utf-8, base64 (binary), base64-text (text that is no UTF-8)
+const (
+	fieldValue    = "value"
+	fieldEncoding = "encoding"
+
+	asText   = "utf-8"
+	asBinary = "base64"
+	asBytes  = "base64-text"
+)
+
+type wrapped struct {
+	Encoding string `json:"encoding"`
+	Value    string `json:"value"`
+}
+
+// encodeValue returns the JSON object that a value is stored as.
+func encodeValue(v secret.Value) []byte {
+	b := v.Reveal()
+	switch {
+	case v.IsBinary():
+		return jsonBody(wrapped{asBinary, base64.StdEncoding.EncodeToString(b)})
+	case survives(b):
+		return b
+	case !utf8.Valid(b):
+		return jsonBody(wrapped{asBytes, base64.StdEncoding.EncodeToString(b)})
+	default:
+		return jsonBody(wrapped{asText, string(b)})
+	}
+}
+
+// decodeValue returns the value of a JSON object that the store tells.
+func decodeValue(stored []byte) (secret.Value, error) {
+	fields, err := object(stored)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	if w, ok := unwrap(fields); ok {
+		switch w.Encoding {
+		case asText:
+			return secret.Text(w.Value), nil
+		case asBinary, asBytes:
+			b, err := base64.StdEncoding.Strict().DecodeString(w.Value)
+			if err == nil && w.Encoding == asBinary {
+				return secret.Binary(b), nil
+			}
+			if err == nil {
+				return secret.Text(b), nil
+			}
+		}
+	}
+	return secret.Text(canonical(fields)), nil
+}
+
+// unwrap tells whether an object has the form of a wrapped value.
+func unwrap(fields map[string]any) (wrapped, bool) {
+	value, a := fields[fieldValue].(string)
+	encoding, b := fields[fieldEncoding].(string)
+	known := encoding == asText || encoding == asBinary || encoding == asBytes
+	return wrapped{encoding, value}, a && b && known && len(fields) == 2
+}
+
+// survives tells whether the store gives back exactly these bytes, if they are
+// stored as an object. One that looks wrapped would be taken for it.
+func survives(b []byte) bool {
+	if len(b) == 0 || b[0] != '{' {
+		return false
+	}
+	fields, err := object(b)
+	if err != nil || len(fields) == 0 || !bytes.Equal(canonical(fields), b) || !exact(fields) {
+		return false
+	}
+	_, looks := unwrap(fields)
+	return !looks
+}
+
+// object parses JSON whose top is an object, and keeps the text of numbers.
+func object(b []byte) (map[string]any, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	var fields map[string]any
+	if err := d.Decode(&fields); err != nil {
+		return nil, errNoObject
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) || fields == nil {
+		return nil, errNoObject
+	}
+	return fields, nil
+}
+
+// errNoObject tells nothing of what it is about: that may be a value.
+const errNoObject fault = "it is no JSON object"
+
+// canonical is the form in which objects are given out: fields in the order of
+// their bytes, no white space.
+func canonical(fields map[string]any) []byte { return bytes.TrimSuffix(jsonBody(fields), []byte("\n")) }
+
+// exact tells whether all numbers keep their text in a store that reads them as
+// floating point.
+func exact(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, inner := range v {
+			if !exact(inner) {
+				return false
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			if !exact(inner) {
+				return false
+			}
+		}
+	case json.Number:
+		f, err := strconv.ParseFloat(v.String(), 64)
+		if err != nil || math.IsInf(f, 0) {
+			return false
+		}
+		text, err := json.Marshal(f)
+		return err == nil && string(text) == v.String()
+	}
+	return true
+}
