@@ -35,6 +35,8 @@ type Env struct {
 	Exclusive bool
 	// Timeout bounds one call of the backend. Zero means DefaultTimeout.
 	Timeout time.Duration
+	// Last keeps what [Broker.GiveAll] read; nil: nothing is kept.
+	Last LastKnown
 	// Leases says where the credentials lie that the store makes.
 	Leases Leasing
 }

@@ -237,8 +237,12 @@ func methods() map[string]func(*house, secret.Caller, secret.Ref) error {
 	ctx := context.Background()
 	v := secret.Text(canary)
 	return map[string]func(*house, secret.Caller, secret.Ref) error{
-		"Get":      func(h *house, c secret.Caller, r secret.Ref) error { _, err := h.Get(ctx, c, r); return err },
-		"GetAll":   func(h *house, c secret.Caller, r secret.Ref) error { return h.GetAll(ctx, c, []secret.Ref{r})[0].Err },
+		"Get":    func(h *house, c secret.Caller, r secret.Ref) error { _, err := h.Get(ctx, c, r); return err },
+		"GetAll": func(h *house, c secret.Caller, r secret.Ref) error { return h.GetAll(ctx, c, []secret.Ref{r})[0].Err },
+		"GiveAll": func(h *house, c secret.Caller, r secret.Ref) error {
+			g, _ := h.GiveAll(ctx, c, []secret.Ref{r}, true)
+			return g[0].Err
+		},
 		"Check":    func(h *house, c secret.Caller, r secret.Ref) error { return h.Check(ctx, c, []secret.Ref{r})[0] },
 		"Describe": func(h *house, c secret.Caller, r secret.Ref) error { _, err := h.Describe(ctx, c, r); return err },
 		"Versions": func(h *house, c secret.Caller, r secret.Ref) error {

@@ -247,12 +247,22 @@ func do[T any](q *call, version func(T) secret.Version, f func(ctx context.Conte
 	if err := q.begin(); err != nil {
 		return zero, err
 	}
-	out, err := within(q, f)
+	var out T
+	var err, left error
 	if q.verb.Changes() {
-		q.env.flights.forget(q.full)
+		err = many{q}.changing()
+	}
+	if err == nil {
+		out, err = within(q, f)
+	}
+	if q.verb.Changes() {
+		left = many{q}.changed()
 	}
 	if failed := q.end(version(out), err); failed != nil {
 		return zero, failed
+	}
+	if err == nil && left != nil {
+		return zero, left
 	}
 	return out, err
 }

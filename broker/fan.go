@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -22,40 +23,78 @@ type unitKey struct {
 	at   secret.At
 }
 
-// fan is one call about many references on its way.
+// fan is what many references need of the stores.
 type fan struct {
 	units map[unitKey]*unit
 	byEnv map[*env][]*unit
 	slots chan struct{} // one for each request in flight
 }
 
+// reading is one call about many references on its way.
+type reading struct {
+	b       *Broker
+	ctx     context.Context // a reading lives as long as the call that has it
+	fan     fan
+	refs    []secret.Ref
+	calls   []*call // nil: it was refused
+	out     []Given
+	records []audit.Record
+}
+
 func (b *Broker) readAll(ctx context.Context, c secret.Caller, verb secret.Verb, refs []secret.Ref) []secret.Result {
-	out := make([]secret.Result, len(refs))
-	calls := make([]*call, len(refs))
-	f := fan{map[unitKey]*unit{}, map[*env][]*unit{}, make(chan struct{}, InFlight)}
-	var records []audit.Record
-	for i, r := range refs {
-		q, err := b.ask(ctx, c, verb, r)
-		if out[i].Err = err; err == nil {
-			calls[i] = q
-			f.add(q)
-		} else if q != nil {
-			records = append(records, b.quiet.admit(q.start, q.record(err))...)
-		}
-	}
-	f.fetch()
-	for i, q := range calls {
-		if q != nil {
-			out[i] = f.answer(q, refs[i])
-			records = append(records, q.recordOf(out[i].Version, out[i].Err))
-		}
-	}
-	if err := b.append(context.WithoutCancel(ctx), records...); err != nil {
-		for i := range out {
-			out[i] = secret.Result{Err: err}
-		}
+	r := b.reading(ctx, c, verb, refs)
+	r.fetch()
+	r.record()
+	out := make([]secret.Result, len(r.out))
+	for i, g := range r.out {
+		out[i] = g.Result
 	}
 	return out
+}
+
+// reading decides all references, before the first is read.
+func (b *Broker) reading(ctx context.Context, c secret.Caller, verb secret.Verb, refs []secret.Ref) *reading {
+	r := &reading{
+		b: b, ctx: ctx, fan: fan{map[unitKey]*unit{}, map[*env][]*unit{}, make(chan struct{}, InFlight)},
+		refs: refs, calls: make([]*call, len(refs)), out: make([]Given, len(refs)),
+	}
+	for i, ref := range refs {
+		q, err := b.ask(ctx, c, verb, ref)
+		if r.out[i].Err = err; err == nil {
+			r.calls[i] = q
+			r.fan.add(q)
+		} else if q != nil {
+			r.records = append(r.records, b.quiet.admit(q.start, q.record(err))...)
+		}
+	}
+	return r
+}
+
+func (r *reading) fetch() {
+	r.fan.fetch()
+	for i, q := range r.calls {
+		if q != nil {
+			r.out[i].Result = r.fan.answer(q, r.refs[i])
+		}
+	}
+}
+
+// record makes all records durable; if it cannot, there is no answer.
+func (r *reading) record() bool {
+	for i, q := range r.calls {
+		if q != nil {
+			record := q.recordOf(r.out[i].Version, r.out[i].Err)
+			r.out[i].lastKnown(&record)
+			r.records = append(r.records, record)
+		}
+	}
+	err := r.b.append(context.WithoutCancel(r.ctx), r.records...)
+	if err != nil {
+		for i := range r.out {
+			r.out[i] = Given{Result: secret.Result{Err: err}}
+		}
+	}
+	return err == nil
 }
 
 func (q *call) key() unitKey { return unitKey{q.env, q.full, q.at} }
@@ -93,22 +132,55 @@ func (f *fan) fetch() {
 // then one request alone, so that a login is made once and a store that does
 // not answer is not asked again and again; then the rest.
 func (f *fan) one(units []*unit) {
-	units = batch(units)
-	if len(units) == 0 {
+	left, err := batch(units)
+	if len(left) == 0 {
 		return
 	}
-	first := units[0]
-	f.get(first)
-	down := errors.Is(first.err, secret.Unavailable) || errors.Is(first.err, secret.Unauthenticated)
+	var t tries
+	if len(left) == len(units) {
+		f.get(left[0], &t)
+		err, left = left[0].err, left[1:]
+	}
+	t.note(err, 1)
 	var wg sync.WaitGroup
-	for _, u := range units[1:] {
-		if down {
-			u.err = u.q.same(first.err)
-			continue
-		}
-		wg.Go(func() { f.get(u) })
+	for _, u := range left {
+		wg.Go(func() { f.get(u, &t) })
 	}
 	wg.Wait()
+}
+
+// enough is how many requests in a row a store may leave without an answer. The
+// rest of a call does not wait for it then.
+const enough = 4
+
+// tries notices when a store does not answer any more.
+type tries struct {
+	mu   sync.Mutex
+	row  int   // so many in a row were not answered
+	gone error // it is not asked any more, because of this
+}
+
+// note counts what came of a request.
+func (t *tries) note(err error, most int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch secret.KindOf(err) {
+	case secret.Unauthenticated: // the next one would be refused as well
+		t.row = most
+	case secret.Unavailable:
+		t.row++
+	default:
+		t.row = 0
+	}
+	if t.row >= most && t.gone == nil {
+		t.gone = err
+	}
+}
+
+func (t *tries) down() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.gone
 }
 
 // same is the error of a call that was not made because another one failed.
@@ -120,21 +192,27 @@ func (q *call) same(err error) error {
 	return &secret.Error{Kind: secret.KindOf(err), Name: shown(q.env.name, q.name), Text: text}
 }
 
-func (f *fan) get(u *unit) {
+func (f *fan) get(u *unit, t *tries) {
 	f.slots <- struct{}{}
 	defer func() { <-f.slots }()
+	if err := t.down(); err != nil {
+		u.err = u.q.same(err)
+		return
+	}
 	u.v, u.err = within(u.q, func(ctx context.Context, back secret.Backend) (secret.Version, error) {
 		return u.q.fetch(ctx, back, u.q.at)
 	})
+	t.note(u.err, enough)
 }
 
 // batch reads the current versions in one request, if the backend can, and
-// returns what is left to be read one by one.
-func batch(units []*unit) []*unit {
+// returns what is left to be read one by one. The error says that the store was
+// not reached; it stands in the units already.
+func batch(units []*unit) ([]*unit, error) {
 	back, err := units[0].q.env.backend(units[0].q.ctx)
 	bg, ok := back.(secret.BatchGetter)
 	if err != nil || !ok {
-		return units
+		return units, nil //nolint:nilerr // each one meets it, on record
 	}
 	var now, left []*unit
 	var names []secret.Name
@@ -146,7 +224,7 @@ func batch(units []*unit) []*unit {
 		now, names = append(now, u), append(names, u.q.full)
 	}
 	if len(now) < 2 {
-		return units
+		return units, nil
 	}
 	got, err := within(now[0].q, func(ctx context.Context, _ secret.Backend) ([]secret.Result, error) {
 		out := bg.GetBatch(ctx, names)
@@ -155,12 +233,14 @@ func batch(units []*unit) []*unit {
 		}
 		return out, nil
 	})
+	var t tries
 	for i, u := range now {
 		if err != nil {
 			u.err = u.q.same(err)
 			continue
 		}
 		u.v, u.err = got[i].Version, u.q.env.outside(got[i].Err, u.q.name)
+		t.note(u.err, len(now))
 	}
-	return left
+	return left, cmp.Or(err, t.gone)
 }

@@ -135,15 +135,18 @@ func manyDo[T any](t many, version func(i int, out T) secret.Version, f func(ctx
 	if err := t.begin(); err != nil {
 		return zero, err
 	}
-	one := *t[0]
-	one.name = "" // an error is about whichever the store names
-	out, err := within(&one, f)
+	out, err := zero, t.changing()
+	if err == nil {
+		one := *t[0]
+		one.name = "" // an error is about whichever the store names
+		out, err = within(&one, f)
+	}
 	if err != nil {
 		out = zero
 	}
+	left := t.changed()
 	ended := make([]audit.Record, len(t))
 	for i, q := range t {
-		q.env.flights.forget(q.full)
 		v := secret.Version{}
 		if err == nil {
 			v = version(i, out)
@@ -152,6 +155,9 @@ func manyDo[T any](t many, version func(i int, out T) secret.Version, f func(ctx
 	}
 	if failed := t[0].b.append(context.WithoutCancel(t[0].ctx), ended...); failed != nil {
 		return zero, unrecorded(failed, "the change may have been made, but its end could not be recorded")
+	}
+	if err == nil && left != nil {
+		return zero, left
 	}
 	return out, err
 }

@@ -37,6 +37,9 @@ or as files in memory. Its exit code, signals and terminal are its own. Output t
 does not go to a terminal is searched for the values that were given, and they are
 replaced by their names: against accidents, not against a hostile command.
 
+Where tacit.toml says offline for an environment and its store cannot be reached,
+the command is given the values that were read last, and that is told.
+
 A known agent program is given what a grant lets that agent get; other commands are
 given what you may get.`,
 		Example: `  tacit run -- make test
@@ -140,6 +143,7 @@ func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child
 	if err != nil {
 		return child.Result{}, err
 	}
+	lent.last = false // to what runs, a last known value is nothing new
 	p := childPlan{got: got, lent: lent.any(), clean: f.clean, redact: !f.noRedact, agent: caller.Principal.IsAgent()}
 	if caller.Principal != o.Caller.Principal {
 		p.mark = identity.FormatSession(caller)

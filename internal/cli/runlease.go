@@ -18,7 +18,7 @@ import (
 // lives, and revoked after it.
 type lending struct {
 	*app
-	*broker.Broker
+	giver
 	book  *lease.Book
 	why   string        // it is over: "run make ended"
 	watch bool          // the command is started again for new values
@@ -34,7 +34,7 @@ type lending struct {
 
 func (a *app) lend(o *config.Opened, watch bool, purpose string) *lending {
 	l := &lending{
-		app: a, Broker: o.Broker, book: o.Leases(), why: purpose + " ended", watch: watch, again: make(chan struct{}, 1),
+		app: a, giver: giver{a, o.Broker, true}, book: o.Leases(), why: purpose + " ended", watch: watch, again: make(chan struct{}, 1),
 		held: map[secret.Ref]lease.Issued{},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

@@ -48,7 +48,7 @@ func (x *Opened) environments() (map[string]broker.Env, error) {
 func (x *Opened) brokerEnv(e Environment, embedded secret.Backend) broker.Env {
 	out := broker.Env{Prefix: e.Prefix, Timeout: x.opts.wait}
 	if e.Backend != BackendLocal {
-		out.Timeout = cmp.Or(out.Timeout, remoteTimeout)
+		out.Timeout, out.Last = cmp.Or(out.Timeout, remoteTimeout), x.lastKnown(e)
 	}
 	out.Open = func(ctx context.Context) (secret.Backend, error) {
 		b, err := x.backend(ctx, e, embedded)

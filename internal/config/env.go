@@ -15,6 +15,7 @@ type Env struct {
 	Address   *string `toml:"address" json:"address,omitempty" store:"vault awssm azurekv" jsonschema:"the store's URL; of vault: otherwise VAULT_ADDR; of awssm: the region's own unless said otherwise"`
 	Prefix    *string `toml:"prefix" json:"prefix,omitempty" jsonschema:"put before every name in the store; it ends in /; in the embedded store the environment's name and / unless said otherwise"`
 	Protected *bool   `toml:"protected" json:"protected,omitempty" jsonschema:"writes ask first, and agents are refused until someone approves"`
+	Offline   *string `toml:"offline" json:"offline,omitempty" store:"vault awssm azurekv" jsonschema:"how long a value that tacit run was given may be given again while the store cannot be reached: 24h; never unless said"`
 	CACert    *string `toml:"ca_cert" json:"ca_cert,omitempty" store:"vault awssm azurekv" jsonschema:"the authorities that are believed: a PEM file outside of the project, or the PEM text itself"`
 
 	ServerName  *string `toml:"server_name" json:"server_name,omitempty" store:"vault" jsonschema:"the name in the server's certificate, where it is not the host's"`

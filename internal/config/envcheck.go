@@ -98,6 +98,8 @@ func (s *marked) problem() string {
 		return vaultNameProblem(v)
 	case "role_arn":
 		return roleProblem(v)
+	case "offline":
+		return offlineProblem(v)
 	case "recovery_window":
 		return windowProblem(v)
 	case "ca_cert":

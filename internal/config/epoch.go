@@ -109,6 +109,10 @@ func (x *Opened) adopted(ctx context.Context, l *audit.Log, key string) error {
 		return err
 	}
 	x.sealed = s
+	// What was dropped since would be back with the older store.
+	if err := forgetLast(ctx, x.db); err != nil {
+		return err
+	}
 	if err := x.db.AcceptRollback(ctx, max(x.db.Generation(), l.Generation()), logHead(l)()); err != nil {
 		return err
 	}

@@ -190,6 +190,8 @@ func (x *Opened) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What cannot be swept now is swept the next time, and not used meanwhile.
+	_ = x.sweepLast(ctx)
 	if x.Broker, err = broker.New(broker.Config{Envs: envs, Policy: decider, Log: x.appender, Now: x.opts.Now}); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // BackendLocal is the embedded store; the others are the stores that teams
@@ -47,6 +48,7 @@ type Environment struct {
 	Mount     string
 	Prefix    string
 	Protected bool
+	Offline   time.Duration // how old a last known value may be; 0: none is kept
 	said      Env
 
 	LeasePrefix string // put before the names of leases
@@ -64,6 +66,7 @@ func environment(name string, e Env) Environment {
 	if e.Prefix == nil && out.Backend == BackendLocal {
 		out.Prefix = name + "/"
 	}
+	out.Offline, _ = ParseSpan(deref(e.Offline, "0s")) // the file was checked
 	if e.Vault != nil {
 		suffix, _ := azureCloud(deref(e.Cloud, cloudPublic))
 		out.Address = "https://" + strings.ToLower(*e.Vault) + "." + suffix

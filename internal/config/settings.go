@@ -43,6 +43,7 @@ func Settings() []Setting {
 		{Name: "plain_http", Weakens: true, Doc: "addresses of stores (http://host:port) that are used without TLS: anyone on the way sees every secret"},
 		{Name: "audit.dir", Weakens: true, Doc: "the folder of the audit log"},
 		{Name: "audit.sink", Weakens: true, Doc: "stderr or unix:/path: send records there instead of keeping them in files"},
+		{Name: "offline.protected", Weakens: true, Doc: "keep last known values of protected environments too, where tacit.toml says offline"},
 		{Name: "unlock.identities", Weakens: true, Doc: "age identity files and SSH key files that unlock stores"},
 		{Name: "unlock.credential", Weakens: true, Doc: "the systemd credential that unlocks stores"},
 		{Name: "unlock.command", Weakens: true, Doc: "a command that prints the key of a store"},

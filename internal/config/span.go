@@ -33,3 +33,15 @@ func ParseSpan(s string) (time.Duration, error) {
 	}
 	return d, nil
 }
+
+// spanText writes a span as a setting has it: 24h, 90m.
+func spanText(d time.Duration) string {
+	switch {
+	case d%time.Hour == 0:
+		return strconv.FormatInt(int64(d/time.Hour), 10) + "h"
+	case d%time.Minute == 0:
+		return strconv.FormatInt(int64(d/time.Minute), 10) + "m"
+	default:
+		return d.String()
+	}
+}

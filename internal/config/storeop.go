@@ -215,14 +215,17 @@ func (x *Opened) rekey(ctx context.Context) (r seal.Rekeyed, err error) {
 func (a *StoreAdmin) Check(ctx context.Context) (r state.Report, err error) {
 	x := a.x
 	err = x.recordAs(ctx, x.Caller, secret.List, "store check", func(ctx context.Context) (err error) {
-		r, err = x.db.Check(ctx)
+		if r, err = x.db.Check(ctx); err == nil {
+			err = x.sweepLast(ctx)
+		}
 		return err
 	})
 	return r, err
 }
 
 // Backup writes the store, encrypted to age recipients. It is recorded as a get:
-// values leave.
+// values leave. Last known values are not in it: a backup is kept for longer than
+// they may be.
 func (a *StoreAdmin) Backup(ctx context.Context, w io.Writer, recipients []string) error {
 	x := a.x
 	return x.recordAs(ctx, x.Caller, secret.Get, "store backup", func(ctx context.Context) error {
@@ -230,7 +233,7 @@ func (a *StoreAdmin) Backup(ctx context.Context, w io.Writer, recipients []strin
 		if err != nil {
 			return err
 		}
-		return errors.Join(x.db.Backup(ctx, sealed), sealed.Close())
+		return errors.Join(x.db.Backup(ctx, sealed, withoutLast), sealed.Close())
 	})
 }
 

@@ -19,6 +19,13 @@ type User struct {
 	PlainHTTP []string   `toml:"plain_http"` // addresses of stores that are believed without TLS
 	Audit     UserAudit  `toml:"audit"`
 	Unlock    UserUnlock `toml:"unlock"`
+
+	Offline UserOffline `toml:"offline"`
+}
+
+// UserOffline says where last known values may be kept.
+type UserOffline struct {
+	Protected bool `toml:"protected"` // of protected environments too
 }
 
 // UserAudit says where audit records go.

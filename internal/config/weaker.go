@@ -72,6 +72,9 @@ func weakened(before, now *Project) []string {
 		if _, still := now.envs[name]; still && was.Backend != BackendLocal && !sameAddress(was.Address, is.Address) {
 			out = append(out, "env."+name+" lies elsewhere: "+cmp.Or(was.Address, "nowhere")+" becomes "+cmp.Or(is.Address, "nowhere"))
 		}
+		if is.Offline > was.Offline {
+			out = append(out, "env."+name+" keeps last known values, for "+spanText(is.Offline))
+		}
 		out = append(out, usesWeakened(before, now, name)...)
 	}
 	slices.Sort(out)

@@ -14,8 +14,9 @@ import (
 
 // Backup writes the store, as it is at one moment, to w: a database file
 // without deleted rows, sealed like the store and of no use without its key.
-// It is made beside the store first.
-func (d *DB) Backup(ctx context.Context, w io.Writer) error {
+// It is made beside the store first. strip, if not nil, changes the copy before it
+// is written: what must not outlive the store is not in a backup.
+func (d *DB) Backup(ctx context.Context, w io.Writer, strip func(*Tx) error) error {
 	if d.path == lite.Memory {
 		return secret.Errorf(secret.Unsupported, "", "a store in memory has no backup")
 	}
@@ -24,10 +25,27 @@ func (d *DB) Backup(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	err := d.copyTo(ctx, temp)
+	if err == nil && strip != nil {
+		err = d.stripped(ctx, temp, strip)
+	}
 	if err == nil {
 		err = send(temp, w)
 	}
-	return lite.First(err, lite.Remove(temp))
+	return lite.First(err, removeAll(temp))
+}
+
+// stripped changes a copy, and leaves nothing of what it took away.
+func (d *DB) stripped(ctx context.Context, temp string, strip func(*Tx) error) error {
+	c, err := open(ctx, temp, d.unlocked.Load(), &d.opts)
+	if err != nil {
+		return err
+	}
+	was := c.Generation()
+	err = c.Update(ctx, strip)
+	if err == nil && c.Generation() != was {
+		err = c.Compact(ctx)
+	}
+	return lite.First(err, c.Close(), settle(ctx, temp))
 }
 
 // copyTo uses a connection of its own: VACUUM INTO runs outside transactions.

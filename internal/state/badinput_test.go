@@ -196,7 +196,7 @@ func TestBackup(t *testing.T) {
 	put(t, f.DB, "a", "backed up")
 	putValue(t, f.DB, "a", "1", "value")
 	var b bytes.Buffer
-	noError(t, f.Backup(t.Context(), &b))
+	noError(t, f.Backup(t.Context(), &b, nil))
 	put(t, f.DB, "a", "later")
 	wantKind(t, f.restore(t, b.Bytes()), secret.Unavailable) // it is open
 	wantGet(t, f.DB, "a", "later")
@@ -250,7 +250,7 @@ func TestRestoreRefuses(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.DB, "a", "x")
 	var b bytes.Buffer
-	noError(t, f.Backup(t.Context(), &b))
+	noError(t, f.Backup(t.Context(), &b, nil))
 	noError(t, f.Close())
 	for name, text := range map[string][]byte{
 		"empty": nil, "no database": []byte("hello"), "cut": b.Bytes()[:b.Len()/2],
@@ -277,7 +277,7 @@ func TestRestoreOverDamage(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.DB, "a", "x")
 	var b bytes.Buffer
-	noError(t, f.Backup(t.Context(), &b))
+	noError(t, f.Backup(t.Context(), &b, nil))
 	put(t, f.DB, "a", "later")
 	g := f.copied(t, func(path string) { noError(t, os.WriteFile(path, []byte("damaged"), 0o600)) })
 	noError(t, g.restore(t, b.Bytes()))
@@ -292,7 +292,7 @@ func TestRestoreTwice(t *testing.T) {
 	f := newFixture(t)
 	put(t, f.DB, "a", "backed up")
 	var b bytes.Buffer
-	noError(t, f.Backup(t.Context(), &b))
+	noError(t, f.Backup(t.Context(), &b, nil))
 	put(t, f.DB, "a", "the only good one")
 	noError(t, f.Close())
 	noError(t, f.restore(t, b.Bytes()))

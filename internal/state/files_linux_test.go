@@ -36,7 +36,7 @@ func TestAbuseFiles(t *testing.T) {
 		}
 		file, err := os.Create(filepath.Join(t.TempDir(), "backup"))
 		noError(t, err)
-		noError(t, f.Backup(t.Context(), file))
+		noError(t, f.Backup(t.Context(), file, nil))
 		noError(t, file.Close())
 	})
 }

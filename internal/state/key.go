@@ -21,6 +21,7 @@ const (
 	KindAudit   Kind = 6 // the audit log's first keys
 	KindSetting Kind = 7 // other settings that must not be changed from outside
 	KindToken   Kind = 8 // tokens, leases, mounts: the server's own state
+	KindLast    Kind = 9 // last known values of stores on the network
 
 	kindValue Kind = 0x76 // values, each under a key of its own: PutValue
 )
