@@ -50,7 +50,7 @@ type Record struct {
 	Phase     Phase            `json:"phase,omitempty"`
 	Begun     *uint64          `json:"begun,omitempty"` // of an End: the n of its Begin
 	Outcome   string           `json:"outcome,omitempty"`
-	Reason    string           `json:"reason,omitempty"`   // why, of a denial or an error
+	Reason    string           `json:"reason,omitempty"`   // why, of a denial, an error or a last known value
 	Note      string           `json:"note,omitempty"`     // the caller's own words
 	For       string           `json:"for,omitempty"`      // what for: "run make"
 	Policy    string           `json:"policy,omitempty"`   // which policy decided

@@ -125,10 +125,10 @@ func TestFanOutStopsAtAStoreThatBreaksDown(t *testing.T) {
 func TestFanOutGoesOnWhereSomeFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &remote{fails: func(asked int32) error {
-			switch {
-			case asked%10 == 1:
+			switch asked % 10 {
+			case 1:
 				return secret.Errorf(secret.Denied, "", "no")
-			case asked%10 == 5:
+			case 5:
 				return secret.Errorf(secret.Unavailable, "", "busy")
 			}
 			return nil

@@ -26,7 +26,7 @@ func (k *keeper) Keep(_ context.Context, _ time.Time, all []broker.Kept) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, p := range all {
-		k.t.add("keep %s", p.Part.Name)
+		k.t.add("keep %s", p.Name)
 		k.kept[p.Part] = p
 	}
 	return k.fail

@@ -109,7 +109,7 @@ func (k *lastKnown) Keep(ctx context.Context, now time.Time, all []broker.Kept) 
 			return secret.Errorf(secret.Unavailable, "", "the store would hold %d last known values, and %d is the most", n, maxLast)
 		}
 		for i := range all {
-			if err := k.keep(t, now, &all[i], rows); err != nil {
+			if err := k.keep(t, &all[i], rows); err != nil {
 				return err
 			}
 		}
@@ -124,7 +124,7 @@ func (k *lastKnown) together(rows []lastFound, all []broker.Kept) int {
 		keys[r.key] = true
 	}
 	for _, p := range all {
-		keys[k.at(p.Part.Name).key(p.Part)] = true
+		keys[k.at(p.Name).key(p.Part)] = true
 	}
 	return len(keys)
 }
@@ -151,7 +151,7 @@ func (k *lastKnown) isKept(ctx context.Context, now time.Time, all []broker.Kept
 }
 
 func (k *lastKnown) same(t lastTx, now time.Time, p *broker.Kept) (bool, error) {
-	r, err := t.row(k.at(p.Part.Name).key(p.Part))
+	r, err := t.row(k.at(p.Name).key(p.Part))
 	if err != nil || r == nil || now.Sub(r.read()) > keptLately || r.over(now) || r.Until != r.read().Add(k.bound).UnixNano() || !r.isOf(&p.Version) {
 		return false, err
 	}
@@ -164,8 +164,8 @@ func (r lastRow) isOf(v *secret.Version) bool { return r.Version == v.ID && r.Nu
 // keep puts one value in the place of what was kept before. Other parts of the
 // same secret that are of another version go: a name and a password would not
 // fit each other.
-func (k *lastKnown) keep(t lastTx, now time.Time, p *broker.Kept, rows []lastFound) error {
-	of := k.at(p.Part.Name)
+func (k *lastKnown) keep(t lastTx, p *broker.Kept, rows []lastFound) error {
+	of := k.at(p.Name)
 	if changed, err := t.row(of.mark()); err != nil || changed != nil && p.Read.UnixNano() <= changed.Read {
 		return err
 	}
