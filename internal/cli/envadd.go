@@ -140,6 +140,9 @@ func (a *app) envShow(ctx context.Context, name string) error {
 		{"prefix", e.Prefix},
 	}
 	for _, s := range e.Settings() {
+		if s.Name == "offline" {
+			s.Value = o.OfflineText(e) // where it is protected, it may not count
+		}
 		lines = append(lines, [2]string{s.Name, s.Value})
 	}
 	lines = append(lines, [][2]string{

@@ -28,11 +28,8 @@ const (
 )
 
 // offlineProblem tells what is wrong with the setting; empty if nothing is.
-func offlineProblem(s *string) string {
-	if s == nil || *s == "" {
-		return ""
-	}
-	if d, err := ParseSpan(*s); err != nil || d < minOffline || d > MaxOffline {
+func offlineProblem(s string) string {
+	if d, err := ParseSpan(s); err != nil || d < minOffline || d > MaxOffline {
 		return "offline is a span of time from 1m to 7d, like \"24h\""
 	}
 	return ""
@@ -77,7 +74,7 @@ func (x *Opened) OfflineText(e Environment) string {
 }
 
 func (x *Opened) lastOf(e Environment) lastOf {
-	return lastOf{folder: short(x.bindRoot), env: e.Name, settings: short(e.settingsText()), store: short(e.storeText())}
+	return lastOf{folder: short(x.bindRoot), env: e.Name, settings: short(e.settingsText()), store: short(x.placed(e).storeText())}
 }
 
 func (k *lastKnown) at(n secret.Name) lastOf {

@@ -117,14 +117,27 @@ func short(parts ...string) string {
 	return hex.EncodeToString(h[:16])
 }
 
-// settingsText is all that an environment says about its store and the way
-// there. Where any of it changed, what was read before is not used.
+// settingsText is all that the files say about an environment's store and the
+// way there. Where any of it changed, what was read before is not used.
 func (e Environment) settingsText() string {
-	e.Protected, e.Offline = false, 0
-	return fmt.Sprintf("%#v", e)
+	var b strings.Builder
+	for _, s := range e.said.said() {
+		if s.Name != "offline" && s.Name != "protected" {
+			fmt.Fprintf(&b, "%q=%q\n", s.Name, s.Value)
+		}
+	}
+	return b.String()
 }
 
-// storeText is which store an environment means, without the way there.
+// storeText is which store an environment means, once variables had their say,
+// without the way there.
 func (e Environment) storeText() string {
-	return strings.Join([]string{e.Backend, e.Address, e.Mount}, lastSep)
+	parts := []string{e.Backend, normalAddress(e.Address)}
+	switch e.Backend {
+	case BackendVault:
+		parts = append(parts, e.vaultPath())
+	case BackendAWS:
+		parts = append(parts, deref(e.said.Region, ""), e.account())
+	}
+	return strings.Join(parts, lastSep)
 }
