@@ -102,7 +102,8 @@ func New(cfg Config) (*Broker, error) {
 // Envs returns the names of the environments, sorted.
 func (b *Broker) Envs() []string { return slices.Sorted(maps.Keys(b.envs)) }
 
-// Capabilities names the optional promises of an environment's backend.
+// Capabilities names the optional promises that an environment's store keeps,
+// as it is configured.
 func (b *Broker) Capabilities(ctx context.Context, name string) ([]string, error) {
 	e, err := b.env(name)
 	if err != nil {
@@ -112,7 +113,16 @@ func (b *Broker) Capabilities(ctx context.Context, name string) ([]string, error
 	if err != nil {
 		return nil, e.outside(err, "")
 	}
-	return secret.Capabilities(back), nil
+	all := secret.Capabilities(back)
+	n, ok := back.(secret.Narrower)
+	if !ok {
+		return all, nil
+	}
+	lacks, err := n.Lacks(ctx)
+	if err != nil {
+		return nil, e.outside(err, "")
+	}
+	return slices.DeleteFunc(all, func(c string) bool { return slices.Contains(lacks, c) }), nil
 }
 
 // Explain decides without asking anything of a store and without a record:

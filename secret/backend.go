@@ -215,6 +215,26 @@ type Grantor interface {
 	Rules(names []Name, verbs ...Verb) ([]Rule, error)
 }
 
+// A Fitter tells what its store cannot hold, before anything is written to it.
+// It is no promise about secrets: [Capabilities] does not name it.
+type Fitter interface {
+	// Fits is the error of a Put that would be refused whatever the store
+	// holds: for its name, its value or its options. It asks no store. Of the
+	// zero Value nothing is asked. Invalid: too large, or not to be written
+	// there; Unsupported: the store keeps no such thing.
+	Fits(name Name, value Value, opts *PutOptions) error
+	// MaxValueBytes is the size of the largest value.
+	MaxValueBytes() int
+}
+
+// A Narrower is configured, in some stores, not to keep all that its kind can
+// keep. It is no promise about secrets: [Capabilities] does not name it.
+type Narrower interface {
+	// Lacks names the capabilities that this store answers with Unsupported.
+	// It may ask the store once.
+	Lacks(ctx context.Context) ([]string, error)
+}
+
 // MaxBatch is how many secrets one PutBatch writes at most.
 const MaxBatch = 10_000
 

@@ -11,6 +11,7 @@ import (
 func narrowCases() []testCase {
 	return []testCase{
 		{name: "names that the store cannot hold are invalid", needs: func(t *T) bool { return t.cfg.Refuses != nil }, ask: refusedNames},
+		{name: "fits refuses what put refuses, and nothing else", needs: func(t *T) bool { _, ok := t.b.(secret.Fitter); return ok }, ask: fits},
 		{name: "empty value is refused", needs: func(t *T) bool { return t.cfg.NoEmpty }, ask: emptyRefused},
 		{name: "what is configured away is unsupported", needs: func(t *T) bool { return len(t.cfg.Unsupported) > 0 }, ask: configuredAway},
 	}
@@ -85,6 +86,12 @@ func configuredAway(t *T) {
 	}
 	if asked == 0 {
 		t.Errorf("nothing is asked of %q", t.cfg.Unsupported)
+	}
+	if n, ok := t.b.(secret.Narrower); ok {
+		lacks, err := n.Lacks(t.Context())
+		if t.ok(err); !slices.Equal(slices.Sorted(slices.Values(lacks)), slices.Sorted(slices.Values(t.cfg.Unsupported))) {
+			t.Errorf("it says that it lacks %q", lacks)
+		}
 	}
 	t.reads("app/db", secret.At{}, "one")
 	t.lists(nil, "app/db")

@@ -171,6 +171,22 @@ func (s *Store) write(ctx context.Context, name secret.Name, val secret.Value, p
 	return out, err
 }
 
+// Fits is the error of a put that is refused whatever the store holds.
+func (s *Store) Fits(name secret.Name, val secret.Value, opts *secret.PutOptions) error {
+	if err := name.Check(); err != nil {
+		return err
+	}
+	if !val.IsZero() {
+		if err := checkValue(name, val); err != nil {
+			return err
+		}
+	}
+	return head.CheckOptions(name, opts)
+}
+
+// MaxValueBytes is the size of the largest value.
+func (*Store) MaxValueBytes() int { return MaxValueBytes }
+
 func checkValue(name secret.Name, val secret.Value) error {
 	if err := name.Check(); err != nil { // before an error names it
 		return err

@@ -52,6 +52,7 @@ var (
 	_ secret.Batcher          = (*Store)(nil)
 	_ secret.Renamer          = (*Store)(nil)
 	_ secret.Watcher          = (*Store)(nil)
+	_ secret.Fitter           = (*Store)(nil)
 )
 
 // New returns an empty store that takes the time from now; nil is [time.Now].

@@ -35,6 +35,22 @@ func (s *Store) put(ctx context.Context, n secret.Name, v secret.Value, p head.P
 	return version, err
 }
 
+// Fits is the error of a put that is refused whatever the store holds.
+func (s *Store) Fits(n secret.Name, v secret.Value, o *secret.PutOptions) error {
+	if err := n.Check(); err != nil {
+		return err
+	}
+	if !v.IsZero() {
+		if err := checkValue(n, v); err != nil {
+			return err
+		}
+	}
+	return head.CheckOptions(n, o)
+}
+
+// MaxValueBytes is the size of the largest value.
+func (*Store) MaxValueBytes() int { return MaxValueBytes }
+
 func checkValue(n secret.Name, v secret.Value) error {
 	switch {
 	case v.IsZero():

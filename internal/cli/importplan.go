@@ -52,7 +52,7 @@ func (p *importing) plan(ctx context.Context, entries []envfmt.Entry) error {
 	for _, e := range entries {
 		in, from, err := p.placeEntry(e, declared)
 		if err == nil {
-			err = p.fits(in)
+			err = p.fits(ctx, in)
 		}
 		if err != nil {
 			wrong.add(onLine(e.Line, err))
@@ -131,13 +131,17 @@ func (p *importing) declared() (map[string]config.Declaration, error) {
 	return byVar, nil
 }
 
-// fits refuses a value that its store would refuse when all else is done.
-func (p *importing) fits(in move.Incoming) error {
-	most := p.opened.MaxValueBytes(in.Ref.Env)
-	if n := in.Value.Len(); most > 0 && n > most {
-		return secret.Errorf(secret.Invalid, "", "%s: the value has %d bytes; its store takes at most %d", in.Ref, n, most)
+// fits refuses what its store would refuse when all else is done. Of a field
+// only the size can be told before it is put among the others.
+func (p *importing) fits(ctx context.Context, in move.Incoming) error {
+	if in.Ref.Field == "" {
+		return p.opened.Broker.Fits(ctx, in.Ref, in.Value, nil)
 	}
-	return nil
+	most, err := p.opened.Broker.MaxValueBytes(ctx, in.Ref.Env)
+	if n := in.Value.Len(); err == nil && most > 0 && n > most {
+		err = secret.Errorf(secret.Invalid, "", "%s: the value has %d bytes; its store takes at most %d", in.Ref, n, most)
+	}
+	return err
 }
 
 // placeEntry tells where an entry goes: where its variable's declaration

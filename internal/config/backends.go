@@ -80,15 +80,6 @@ func (x *Opened) backend(ctx context.Context, e Environment, embedded secret.Bac
 	}
 }
 
-// MaxValueBytes is the size of the largest value that an environment's store
-// takes, for those who ask before they write; 0 if only the store knows.
-func (x *Opened) MaxValueBytes(env string) int {
-	if e, err := x.Project.Environment(env); err == nil && e.Backend == BackendLocal {
-		return local.MaxValueBytes
-	}
-	return 0
-}
-
 func notBuilt(env, backend string) error {
 	return secret.Errorf(secret.Unsupported, "", "environment %s: backend %s is not built yet\n  only %q is", env, backend, BackendLocal)
 }

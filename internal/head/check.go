@@ -17,8 +17,11 @@ const (
 	MaxStageBytes = 256      // bytes of one stage
 )
 
-// checkOptions refuses options that no put takes.
-func checkOptions(name secret.Name, o *secret.PutOptions) error {
+// CheckOptions refuses options that no put takes; nil is none.
+func CheckOptions(name secret.Name, o *secret.PutOptions) error {
+	if o == nil {
+		return nil
+	}
 	if len(o.Stages) > MaxStages {
 		return tooManyStages(name)
 	}

@@ -32,7 +32,7 @@ func Put(h *Head, now time.Time, name secret.Name, p Putting) (PutResult, error)
 	if o == nil {
 		o = &secret.PutOptions{}
 	}
-	if err := checkOptions(name, o); err != nil {
+	if err := CheckOptions(name, o); err != nil {
 		return PutResult{}, err
 	}
 	if h == nil {

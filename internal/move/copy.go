@@ -24,8 +24,11 @@ const (
 // again: what is there already, by its version's identity, is not written
 // twice.
 func (c *Copy) Run(ctx context.Context, report func(Step)) error {
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
 	w := writing{Copy: c, report: report}
-	for s, err := range c.Plan(ctx) {
+	for s, err := range c.steps(ctx) {
 		if err != nil {
 			return firstOf(err, w.first)
 		}
@@ -100,15 +103,7 @@ func (w *writing) read(ctx context.Context) error {
 	if len(w.unread) == 0 {
 		return nil
 	}
-	refs := make([]secret.Ref, len(w.unread))
-	for i, s := range w.unread {
-		current, _ := s.source.Current()
-		refs[i] = s.From
-		refs[i].At = secret.At{ID: current.ID, Number: current.Number}
-	}
-	caller := w.Caller
-	caller.For = "copy to " + w.To.String()
-	for i, r := range w.Broker.GetAll(ctx, caller, refs) {
+	for i, r := range w.values(ctx, w.unread) {
 		s := w.unread[i]
 		if r.Err != nil {
 			if err := w.settle(s, r.Err); err != nil {
@@ -126,24 +121,37 @@ func (w *writing) read(ctx context.Context) error {
 	return w.write(ctx)
 }
 
+// values reads the current versions of some steps' sources.
+func (c *Copy) values(ctx context.Context, steps []Step) []secret.Result {
+	refs := make([]secret.Ref, len(steps))
+	for i, s := range steps {
+		current, _ := s.source.Current()
+		refs[i] = s.From
+		refs[i].At = secret.At{ID: current.ID, Number: current.Number}
+	}
+	caller := c.Caller
+	caller.For = "copy to " + c.To.String()
+	return c.Broker.GetAll(ctx, caller, refs)
+}
+
 // putting is what writes a secret at the target: only if nobody changed it
 // since it was listed.
-func (w *writing) putting(s Step, v secret.Version) broker.Putting {
+func (c *Copy) putting(s Step, v secret.Version) broker.Putting {
 	p := broker.Putting{Ref: s.To, Value: v.Value, Options: &secret.PutOptions{}}
-	if w.holds["swap"] {
+	if c.holds["swap"] {
 		p.Old = &secret.At{}
 		if s.target != nil {
 			there, _ := s.target.Current()
 			p.Old = &secret.At{ID: there.ID, Number: there.Number}
 		}
 	}
-	if w.holds["versions"] {
+	if c.holds["versions"] {
 		p.Options.ID = v.ID
 	}
-	if w.holds["annotations"] && (s.target == nil || w.annotationsDiffer(s.source, s.target)) {
+	if c.holds["annotations"] && (s.target == nil || c.annotationsDiffer(s.source, s.target)) {
 		p.Options.Annotations = &secret.Annotations{Description: s.source.Description, Tags: s.source.Tags}
 	}
-	if w.holds["attributes"] && !plainAttributes(v.Attributes) {
+	if c.holds["attributes"] && !plainAttributes(v.Attributes) {
 		p.Options.Attributes = &v.Attributes
 	}
 	return p

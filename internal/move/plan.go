@@ -50,14 +50,32 @@ type Copy struct {
 	holds map[string]bool // the target's capabilities
 }
 
-// Plan yields what copying would do, in byte order, and changes nothing. No
-// value is read: versions are compared by their identities.
+// Plan yields what copying would do, in byte order, and changes nothing.
+// Versions are compared by their identities. Values are read only where the
+// target's store is narrower than the source's, to see whether they fit: what
+// cannot be held is known before anything is written.
 func (c *Copy) Plan(ctx context.Context) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		if err := c.begin(ctx); err != nil {
 			yield(Step{}, err)
 			return
 		}
+		narrow, err := c.narrower(ctx)
+		if err != nil {
+			yield(Step{}, err)
+			return
+		}
+		if narrow {
+			c.weighed(ctx, c.steps(ctx))(yield)
+			return
+		}
+		c.steps(ctx)(yield)
+	}
+}
+
+// steps is the plan without a look at values.
+func (c *Copy) steps(ctx context.Context) iter.Seq2[Step, error] {
+	return func(yield func(Step, error) bool) {
 		found := false
 		d := door{c.Broker, c.Caller}
 		for p, err := range d.join(ctx, c.From, c.To, c.alsoDeleted()) {
@@ -69,7 +87,7 @@ func (c *Copy) Plan(ctx context.Context) iter.Seq2[Step, error] {
 				continue // only at the target: copying takes nothing away
 			}
 			found = true
-			if !yield(c.step(p), nil) {
+			if !yield(c.fitting(ctx, c.step(p)), nil) {
 				return
 			}
 		}
