@@ -1,0 +1,144 @@
+package azurekv
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"golang.org/x/time/rate"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// A gate lets one request go first. It brings the challenge and the token;
+// those that came meanwhile would each have asked for both. If it fails, those
+// that waited go on by themselves.
+type gate struct {
+	mu    sync.Mutex
+	open  bool
+	round chan struct{}
+}
+
+// Do implements policy.Policy.
+func (g *gate) Do(r *policy.Request) (*http.Response, error) {
+	g.mu.Lock()
+	if g.open {
+		g.mu.Unlock()
+		return r.Next()
+	}
+	if round := g.round; round != nil {
+		g.mu.Unlock()
+		select {
+		case <-round:
+			return r.Next()
+		case <-r.Raw().Context().Done():
+			return nil, r.Raw().Context().Err()
+		}
+	}
+	round := make(chan struct{})
+	g.round = round
+	g.mu.Unlock()
+	resp, err := r.Next()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open, g.round = err == nil && resp.StatusCode != http.StatusUnauthorized, nil
+	close(round)
+	return resp, err
+}
+
+// limits keep a vault's rates, so that the service need not refuse: each try
+// counts, and new versions count apart.
+type limits struct{ all, writes *rate.Limiter }
+
+func newLimits(t tuning) limits {
+	limiter := func(perSecond float64) *rate.Limiter {
+		if perSecond == 0 {
+			return rate.NewLimiter(rate.Inf, 0)
+		}
+		return rate.NewLimiter(rate.Limit(perSecond), int(perSecond))
+	}
+	return limits{limiter(t.perSecond), limiter(t.writes)}
+}
+
+// Do implements policy.Policy.
+func (l *limits) Do(r *policy.Request) (*http.Response, error) {
+	if err := l.wait(r.Raw().Context(), r.Raw().Method); err != nil {
+		return nil, err
+	}
+	return r.Next()
+}
+
+func (l *limits) wait(ctx context.Context, method string) error {
+	if err := l.all.Wait(ctx); err != nil {
+		return over(ctx)
+	}
+	if method != http.MethodPut && method != http.MethodPost {
+		return nil
+	}
+	if err := l.writes.Wait(ctx); err != nil {
+		return over(ctx)
+	}
+	return nil
+}
+
+// over is the error of a context that ends before its turn.
+func over(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return context.DeadlineExceeded
+}
+
+// sameHost sends nothing, and so no token, to another host: where a list goes
+// on is told by the answer before.
+type sameHost string
+
+// Do implements policy.Policy.
+func (h sameHost) Do(r *policy.Request) (*http.Response, error) {
+	if u := r.Raw().URL; u.Scheme != "https" || strings.TrimSuffix(strings.ToLower(u.Host), ":443") != string(h) {
+		return nil, secret.Errorf(secret.Corrupt, "", "the vault's answer goes on at another host, %q", u.Host)
+	}
+	return r.Next()
+}
+
+// locks let one caller for each name go on.
+type locks struct {
+	mu   sync.Mutex
+	held map[secret.Name]*lock
+}
+
+type lock struct {
+	turn chan struct{}
+	want int
+}
+
+// take waits for a name's turn and returns what ends it.
+func (l *locks) take(ctx context.Context, n secret.Name) (func(), error) {
+	l.mu.Lock()
+	if l.held == nil {
+		l.held = map[secret.Name]*lock{}
+	}
+	one := l.held[n]
+	if one == nil {
+		one = &lock{turn: make(chan struct{}, 1)}
+		l.held[n] = one
+	}
+	one.want++
+	l.mu.Unlock()
+	leave := func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if one.want--; one.want == 0 {
+			delete(l.held, n)
+		}
+	}
+	select {
+	case one.turn <- struct{}{}:
+		return func() { <-one.turn; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, interrupted(ctx, n)
+	}
+}
