@@ -41,7 +41,8 @@ type Backend interface {
 	Delete(ctx context.Context, name Name, opts *DeleteOptions) (Meta, error)
 
 	// List yields secrets in the store's own order, the same each time. An
-	// error ends it.
+	// error ends it. Versions in a list have no Number and no Created where
+	// the store tells them for one secret at a time only.
 	List(ctx context.Context, opts *ListOptions) iter.Seq2[Meta, error]
 }
 

@@ -1,13 +1,13 @@
-// Package awssm keeps secrets in AWS Secrets Manager.
-//
-// It reads no configuration: [Settings] say all but what the AWS credential
-// chain finds by itself. Policy, audit, caching and prefixes are the Broker's.
 package awssm
 
 import (
+	"net"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/tacit-secrets/tacit/internal/wire"
+	"github.com/tacit-secrets/tacit/secret"
 )
 
 // Settings say which store is meant and how to sign in.
@@ -23,3 +23,57 @@ type Settings struct {
 	PlainHTTP   bool          // the user's own configuration allows http beyond loopback
 	TLS         wire.TLS
 }
+
+const (
+	day           = 24 * time.Hour
+	minWindow     = 7 * day
+	defaultWindow = 30 * day
+)
+
+// check refuses settings that cannot be meant.
+func (s *Settings) check() error {
+	if s.Region != "" && !made(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") {
+		return secret.Errorf(secret.Invalid, "", "%q is no AWS region\n  for example:  region = \"eu-west-1\"", s.Region)
+	}
+	if s.RoleARN != "" && (!strings.HasPrefix(s.RoleARN, "arn:") || strings.Count(s.RoleARN, ":") < 5 || !strings.Contains(s.RoleARN, ":role/")) {
+		return secret.Errorf(secret.Invalid, "", "%q is no ARN of a role\n  for example:  role_arn = \"arn:aws:iam::111122223333:role/tacit\"", s.RoleARN)
+	}
+	if s.KMSKey != "" && !made(s.KMSKey, letters+digits+":/_-") {
+		return secret.Errorf(secret.Invalid, "", "%q is no id, ARN or alias of a KMS key", s.KMSKey)
+	}
+	if s.Window != 0 && (s.Window < minWindow || s.Window > defaultWindow || s.Window%day != 0) {
+		return secret.Errorf(secret.Invalid, "", "AWS restores deleted secrets for 7 to 30 whole days, not for %s", s.Window)
+	}
+	return s.checkEndpoint()
+}
+
+func (s *Settings) checkEndpoint() error {
+	if s.Endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(s.Endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return secret.Errorf(secret.Invalid, "", "the endpoint is no address like https://host:port")
+	}
+	switch {
+	case u.Scheme == "https", u.Scheme == "http" && (s.PlainHTTP || loopback(u.Hostname())):
+		return nil
+	case u.Scheme == "http":
+		return secret.Errorf(secret.Invalid, "", "the endpoint %s is not encrypted\n  use https", s.Endpoint)
+	default:
+		return secret.Errorf(secret.Invalid, "", "the endpoint is no address like https://host:port")
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+const (
+	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits  = "0123456789"
+)
+
+// made reports whether s consists of these bytes.
+func made(s, of string) bool { return strings.Trim(s, of) == "" }

@@ -1,0 +1,46 @@
+package awssm
+
+import (
+	"crypto/tls"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/tacit-secrets/tacit/internal/wire"
+)
+
+// tries is how often a request is sent at most.
+const tries = 5
+
+func (b *Backend) standard() aws.Retryer { return retry.NewStandard(b.retries) }
+
+// adaptive also sends less where AWS throttles.
+func (b *Backend) adaptive() aws.Retryer {
+	return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+		o.StandardOptions = append(o.StandardOptions, b.retries)
+	})
+}
+
+func (b *Backend) retries(o *retry.StandardOptions) {
+	o.MaxAttempts, o.MaxBackoff = tries, b.backoff
+	o.Backoff = retry.NewExponentialJitterBackoff(b.backoff)
+	o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(hopeless)}, o.Retryables...)
+}
+
+// hopeless says no to what stays as it is, however often it is asked: the SDK
+// takes a full quota for throttling, and a certificate for a lost connection.
+func hopeless(err error) aws.Ternary {
+	if codeOf(err) == "LimitExceededException" || errors.Is(err, wire.ErrLoop) || untrusted(err) {
+		return aws.FalseTernary
+	}
+	if _, ok := errors.AsType[*signInError](err); ok {
+		return aws.FalseTernary // the chain tried again by itself
+	}
+	return aws.UnknownTernary
+}
+
+// untrusted reports whether the server's certificate was refused.
+func untrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
+}

@@ -1,0 +1,173 @@
+package awssm
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// Swap is Put if old is the current version. AWS has no such step; but moving
+// the stage current names the version that it is taken from, and AWS refuses
+// if it is not there any more. So the new version is written with a mark of
+// tacit's own first, then made current, then the mark is removed. The version
+// of a writer that lost keeps no stage, is never served by name, and is dropped
+// by AWS in time.
+func (b *Backend) Swap(ctx context.Context, n secret.Name, old secret.At, v secret.Value, o *secret.PutOptions) (secret.Version, error) {
+	w, err := b.writing(ctx, n, v, o)
+	if err != nil {
+		return secret.Version{}, err
+	}
+	h, err := b.versions(ctx, w.s, n)
+	switch {
+	case secret.KindOf(err) == secret.NotFound && secret.StateOf(err) == 0:
+		h, err = w.first(ctx, old)
+		if err != nil || h.arn == "" {
+			return w.version(ctx), err
+		}
+	case secret.StateOf(err) == secret.Deleted:
+		return secret.Version{}, inTheWay(n)
+	case err != nil:
+		return secret.Version{}, err
+	}
+	if _, taken := h.find(w.opts.ID); taken {
+		err := w.put(ctx) // AWS compares the values and changes nothing
+		return w.version(ctx), err
+	}
+	current, has := h.holder(secret.Current)
+	if err := w.compare(ctx, old, current, has); err != nil {
+		return secret.Version{}, err
+	}
+	if w.labels != nil && !slices.Contains(w.labels, labelCurrent) && has {
+		return w.beside(ctx, h, current)
+	}
+	return w.swap(ctx, current, has)
+}
+
+// first makes the secret, if old demands that there is none. The history is
+// that of the secret if another one made it meanwhile, else empty.
+func (w *writing) first(ctx context.Context, old secret.At) (history, error) {
+	if old != (secret.At{}) {
+		return history{}, secret.Errorf(secret.Conflict, w.n, "there is no such secret to replace a version of")
+	}
+	err := w.create(ctx)
+	switch {
+	case err == nil:
+		_, err = w.finish(ctx, w.labels, nil)
+		return history{}, err
+	case secret.KindOf(err) == secret.Conflict && secret.StateOf(err) == 0:
+		return w.b.versions(ctx, w.s, w.n)
+	default:
+		return history{}, err
+	}
+}
+
+// compare refuses where the current version is not the old one.
+func (w *writing) compare(ctx context.Context, old secret.At, current secret.Version, has bool) error {
+	var match bool
+	switch {
+	case !has:
+		match = old == secret.At{}
+	default:
+		match = old != (secret.At{}) && (old.ID == "" || old.ID == current.ID) && (old.Number == 0 || old.Number == current.Number) &&
+			(old.Stage == "" || slices.Contains(current.Stages, old.Stage))
+	}
+	if match {
+		return nil
+	}
+	if m, err := w.b.look(ctx, w.s, w.n); err == nil && !m.Deleted.IsZero() {
+		return inTheWay(w.n)
+	}
+	return w.lost(current.ID)
+}
+
+func (w *writing) lost(current secret.VersionID) error {
+	return &secret.Error{Kind: secret.Conflict, Name: w.n, Version: current, Text: "another version is current"}
+}
+
+// swap replaces the current version.
+func (w *writing) swap(ctx context.Context, current secret.Version, has bool) (secret.Version, error) {
+	stages := w.labels
+	w.labels = []string{labelSwap}
+	if err := w.put(ctx); err != nil {
+		return secret.Version{}, err
+	}
+	w.labels = stages
+	err := w.promote(ctx, current.ID, has)
+	if clean := w.unmark(ctx); err == nil {
+		err = clean
+	}
+	if err != nil {
+		return secret.Version{}, err
+	}
+	// As after a put, the one before keeps exactly the stage previous.
+	for _, st := range current.Stages {
+		label, _ := labelOf(st)
+		if st == secret.Current || st == secret.Previous || slices.Contains(stages, label) {
+			continue
+		}
+		if err := w.b.relabel(ctx, w.s, w.n, label, move{current.ID, ""}); err != nil && secret.KindOf(err) != secret.Conflict {
+			return w.version(ctx), w.partly(err, "the removal of the stage "+string(st)+" from the version before")
+		}
+	}
+	return w.finish(ctx, stages, w.opts.Annotations)
+}
+
+// promote makes the marked version current, if the current one still is. A
+// first version is current by itself, if no other came first.
+func (w *writing) promote(ctx context.Context, old secret.VersionID, has bool) error {
+	mine := secret.VersionID(w.token)
+	if has {
+		err := w.b.relabel(ctx, w.s, w.n, labelCurrent, move{old, mine})
+		if secret.KindOf(err) == secret.Conflict {
+			if e, ok := err.(*secret.Error); ok { //nolint:errorlint // relabel makes it
+				return w.lost(e.Version)
+			}
+		}
+		return err
+	}
+	h, err := w.b.versions(ctx, w.s, w.n)
+	if err != nil {
+		return err
+	}
+	if v, ok := h.holder(secret.Current); ok && v.ID != mine {
+		return w.lost(v.ID)
+	}
+	return nil
+}
+
+// unmark removes tacit's own mark, also when the caller has gone. Where
+// another writer took it over, it is gone already.
+func (w *writing) unmark(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := w.b.relabel(ctx, w.s, w.n, labelSwap, move{secret.VersionID(w.token), ""})
+	if k := secret.KindOf(err); k == secret.Conflict || k == secret.NotFound {
+		return nil
+	}
+	return err
+}
+
+// beside writes a version that does not become current, on condition of the
+// one that is. AWS has no such step either: the condition is looked at again
+// after the write, and if it no longer holds, the stages go back to where they
+// were.
+func (w *writing) beside(ctx context.Context, before history, current secret.Version) (secret.Version, error) {
+	annotations := w.opts.Annotations
+	w.opts.Annotations = nil
+	if err := w.put(ctx); err != nil {
+		return secret.Version{}, err
+	}
+	after, err := w.b.versions(ctx, w.s, w.n)
+	if err != nil {
+		return secret.Version{}, w.partly(err, "looked at again")
+	}
+	if now, ok := after.holder(secret.Current); !ok || now.ID != current.ID {
+		for _, l := range w.labels {
+			_ = w.b.relabel(ctx, w.s, w.n, l, move{secret.VersionID(w.token), before.labelled(l)}) // whoever moved it since has it
+		}
+		return secret.Version{}, w.lost(now.ID)
+	}
+	return w.finish(ctx, nil, annotations)
+}
