@@ -64,6 +64,7 @@ func open(s Settings, address *url.URL, transport http.RoundTripper) (*Backend, 
 		HttpClient:         wire.Client(transport),
 		CheckRetry:         func(context.Context, *http.Response, error) (bool, error) { return false, nil }, // retries are ours
 		DisableEnvironment: true,
+		DisableRedirects:   true, // a token goes nowhere but to the address
 		// A server that answers behind another says so by an index, which
 		// the next request gives back.
 		DefaultStrongConsistency: true,

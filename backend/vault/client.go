@@ -79,14 +79,14 @@ type unclear struct{ error }
 // Unwrap returns why.
 func (u unclear) Unwrap() error { return u.error }
 
-// A fault is an error that is a constant.
-type fault string
+// A flaw is an error that is a constant.
+type flaw string
 
 // Error returns the text.
-func (f fault) Error() string { return string(f) }
+func (f flaw) Error() string { return string(f) }
 
 // errStrange says that what answers is no Vault.
-const errStrange fault = "the answer is not one of Vault"
+const errStrange flaw = "the answer is not one of Vault"
 
 // retry says how long a busy store is waited for.
 type retry struct {

@@ -2,11 +2,13 @@ package vault
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tacit-secrets/tacit/backend/backendtest"
+	"github.com/tacit-secrets/tacit/backend/backendtest/fault"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -41,5 +43,32 @@ func TestConformanceKV1(t *testing.T) {
 		OwnClock:      true,
 		Refuses:       func(n secret.Name) bool { return !printable(string(n)) || strings.Contains(string(n), "..") },
 		NoTimes:       true,
+	})
+}
+
+func TestEndpoint(t *testing.T) {
+	s := theServer(t)
+	says := func(status int, message string) fault.Answer {
+		body := jsonBody(map[string][]string{"errors": {message}})
+		return fault.Answer{Status: status, Body: string(body), Header: http.Header{"Content-Type": {"application/json"}}}
+	}
+	backendtest.RunEndpoint(t, backendtest.EndpointConfig{
+		Target: s.tls, TargetCACert: s.ca,
+		Open: func(t backendtest.TB, address, ca string) secret.Backend {
+			settings := s.settings(s.mount(t, "2"))
+			settings.Address, settings.TLS.CACert = address, ca
+			b, err := New(settings)
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+			b.retry.base, b.retry.most = time.Millisecond, 10*time.Millisecond
+			return b
+		},
+		Data: func(r *http.Request) bool {
+			return strings.HasPrefix(r.URL.Path, "/v1/test/")
+		},
+		Error:   says,
+		Denied:  says(http.StatusForbidden, "1 error occurred:\n\t* permission denied\n\n"),
+		Expired: says(http.StatusForbidden, "permission denied"),
 	})
 }

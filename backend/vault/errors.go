@@ -40,6 +40,9 @@ func (b *Backend) classify(r request, got *answer) *secret.Error {
 	case got.said(saysSwap), got.said(saysMetaSwap):
 		return secret.Errorf(secret.Conflict, r.name, "it was changed meanwhile")
 	}
+	if got.status/100 == 3 {
+		return secret.Errorf(secret.Invalid, r.name, "%s sends to another address, where the token does not go\n  address = that of the active server, or of a load balancer", b.where)
+	}
 	switch got.status {
 	case http.StatusForbidden, http.StatusUnauthorized:
 		return b.refused(r, got)

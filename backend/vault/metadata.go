@@ -73,7 +73,7 @@ func parseMetadata(data []byte, at time.Time) (*metadata, error) {
 			return nil, errStrange
 		}
 	}
-	if m.Current > maxNumber {
+	if m.Current > maxNumber || m.Created.IsZero() {
 		return nil, errStrange
 	}
 	return m, nil

@@ -69,7 +69,8 @@ func (m *mount) forget() {
 // each of its commands.
 func (b *Backend) preflight(ctx context.Context, n secret.Name) (int, error) {
 	path := b.settings.Mount
-	got, err := b.do(ctx, request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + path, name: n, capability: "read"})
+	r := request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + path, name: n, capability: "read"}
+	got, err := b.do(ctx, r)
 	if err != nil {
 		return 0, err
 	}
@@ -81,7 +82,7 @@ func (b *Backend) preflight(ctx context.Context, n secret.Name) (int, error) {
 		return 0, secret.Errorf(secret.Denied, n,
 			"%s does not tell what is mounted at %s/: nothing is, or the token may use nothing there\n  vault secrets list, or say version = 2 beside the mount", b.where, path)
 	default:
-		return 0, b.classify(request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + path, name: n}, got)
+		return 0, b.classify(r, got)
 	}
 	var told struct {
 		Path    string            `json:"path"`

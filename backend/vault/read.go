@@ -13,7 +13,7 @@ import (
 )
 
 // errAbsent says that a version or its secret is not there.
-const errAbsent fault = "absent"
+const errAbsent flaw = "absent"
 
 // Get returns one version with its value. It takes one request, and two where
 // at names a stage but Current, or an identity that a writer chose, or what is
@@ -113,6 +113,8 @@ type data struct {
 	at       time.Time
 }
 
+func (d *data) sound() bool { return d.Version > 0 && d.Version <= maxNumber && !d.Created.IsZero() }
+
 // data reads a version by its number; 0 is the current one. The error is
 // errAbsent where the store has nothing there.
 func (b *Backend) data(ctx context.Context, n secret.Name, number uint64) (*data, error) {
@@ -131,7 +133,7 @@ func (b *Backend) data(ctx context.Context, n secret.Name, number uint64) (*data
 		Data     json.RawMessage `json:"data"`
 		Metadata *data           `json:"metadata"`
 	}
-	if err := json.Unmarshal(got.Data, &told); err != nil || told.Metadata == nil || told.Metadata.Version == 0 || told.Metadata.Version > maxNumber {
+	if err := json.Unmarshal(got.Data, &told); err != nil || told.Metadata == nil || !told.Metadata.sound() {
 		return nil, b.strange(n)
 	}
 	d := told.Metadata

@@ -109,7 +109,7 @@ func object(b []byte) (map[string]any, error) {
 }
 
 // errNoObject tells nothing of what it is about: that may be a value.
-const errNoObject fault = "it is no JSON object"
+const errNoObject flaw = "it is no JSON object"
 
 // canonical is the form in which objects are given out: fields in the order of
 // their bytes, no white space.

@@ -64,7 +64,7 @@ func (b *Backend) put(ctx context.Context, n secret.Name, v secret.Value, old *s
 }
 
 // errRaced says that another writer was faster; only Put sees it.
-const errRaced fault = "another writer was faster"
+const errRaced flaw = "another writer was faster"
 
 // newPutting refuses what the store cannot hold, before it is asked.
 func newPutting(n secret.Name, v secret.Value, o *secret.PutOptions) (*putting, error) {
