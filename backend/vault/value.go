@@ -6,17 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"math"
-	"strconv"
+	"maps"
 	"unicode/utf8"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// The store keeps JSON objects, not bytes: it forgets white space, the order of
-// fields, and digits of long numbers. A value that is an object and outlives
-// that is stored as it is, so that every client sees its fields. All other
-// values are wrapped into an object of two fields, which "vault kv get" shows:
+// The store keeps JSON objects, not bytes. A value that is an object is stored
+// as one, so that every client sees its fields; where the store would forget
+// how it was written, a layout is added. All other values are wrapped into an
+// object of two fields, which "vault kv get" shows:
 //
 //	value     the text, or base64
 //	encoding  utf-8, base64 (binary), base64-text (text that is no UTF-8)
@@ -37,11 +36,14 @@ type wrapped struct {
 // encodeValue returns the JSON object that a value is stored as.
 func encodeValue(v secret.Value) []byte {
 	b := v.Reveal()
+	object, shaped := withLayout(b)
 	switch {
 	case v.IsBinary():
 		return jsonBody(wrapped{asBinary, base64.StdEncoding.EncodeToString(b)})
 	case survives(b):
 		return b
+	case shaped:
+		return object
 	case !utf8.Valid(b):
 		return jsonBody(wrapped{asBytes, base64.StdEncoding.EncodeToString(b)})
 	default:
@@ -69,7 +71,27 @@ func decodeValue(stored []byte) (secret.Value, error) {
 			}
 		}
 	}
-	return secret.Text(canonical(fields)), nil
+	return secret.Text(written(fields)), nil
+}
+
+// written is the text of an object: as its layout says, if it has one that
+// fits.
+func written(fields map[string]any) []byte {
+	layout, ok := fields[fieldLayout].(string)
+	if !ok {
+		return canonical(fields)
+	}
+	own := maps.Clone(fields)
+	delete(own, fieldLayout)
+	text, err := render([]byte(layout), own)
+	switch {
+	case err == nil:
+		return text
+	case errors.Is(err, errMisfit):
+		return canonical(own)
+	default: // a field of this name that is not ours
+		return canonical(fields)
+	}
 }
 
 // unwrap tells whether an object has the form of a wrapped value.
@@ -87,11 +109,13 @@ func survives(b []byte) bool {
 		return false
 	}
 	fields, err := object(b)
-	if err != nil || len(fields) == 0 || !bytes.Equal(canonical(fields), b) || !exact(fields) {
+	if err != nil || len(fields) == 0 || !bytes.Equal(canonical(fields), b) {
 		return false
 	}
+	told, ok := asTold(fields).(map[string]any)
 	_, looks := unwrap(fields)
-	return !looks
+	_, laid := fields[fieldLayout]
+	return ok && !looks && !laid && bytes.Equal(canonical(told), b)
 }
 
 // object parses JSON whose top is an object, and keeps the text of numbers.
@@ -114,30 +138,3 @@ const errNoObject flaw = "it is no JSON object"
 // canonical is the form in which objects are given out: fields in the order of
 // their bytes, no white space.
 func canonical(fields map[string]any) []byte { return bytes.TrimSuffix(jsonBody(fields), []byte("\n")) }
-
-// exact tells whether all numbers keep their text in a store that reads them as
-// floating point.
-func exact(v any) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		for _, inner := range v {
-			if !exact(inner) {
-				return false
-			}
-		}
-	case []any:
-		for _, inner := range v {
-			if !exact(inner) {
-				return false
-			}
-		}
-	case json.Number:
-		f, err := strconv.ParseFloat(v.String(), 64)
-		if err != nil || math.IsInf(f, 0) {
-			return false
-		}
-		text, err := json.Marshal(f)
-		return err == nil && string(text) == v.String()
-	}
-	return true
-}
