@@ -16,10 +16,15 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
-// MaxValueBytes is the size of the largest value, as it is stored: in JSON, and
-// with what this package adds. Integrated storage takes entries of 1 MiB, and
-// seals and frames what it is given.
-const MaxValueBytes = 1<<20 - 4<<10
+// maxStored is the size of the largest value as it is stored: in JSON, and with
+// what this package adds. Integrated storage takes entries of 1 MiB, and seals
+// and frames what it is given.
+const maxStored = 1<<20 - 4<<10
+
+// MaxValueBytes is the size of the largest value: of a text without characters
+// that JSON escapes. Other values are larger when they are stored, so fewer of
+// their bytes fit.
+const MaxValueBytes = maxStored - len(`{"encoding":"utf-8","value":""}`)
 
 // InFlight is how many requests a listing has under way at most.
 const InFlight = 32
@@ -36,6 +41,19 @@ type Backend struct {
 	limiting limiting
 	retry    retry
 }
+
+var (
+	_ secret.Backend        = (*Backend)(nil)
+	_ secret.Versioner      = (*Backend)(nil)
+	_ secret.Swapper        = (*Backend)(nil)
+	_ secret.Creator        = (*Backend)(nil)
+	_ secret.Undeleter      = (*Backend)(nil)
+	_ secret.VersionRemover = (*Backend)(nil)
+	_ secret.Annotator      = (*Backend)(nil)
+	_ secret.Limiter        = (*Backend)(nil)
+	_ secret.Fitter         = (*Backend)(nil)
+	_ secret.Narrower       = (*Backend)(nil)
+)
 
 // New returns the backend that the settings describe. It asks the network
 // nothing: the first call signs in. The error is Invalid.
@@ -160,8 +178,8 @@ func (b *Backend) engine(ctx context.Context, n secret.Name) (int, error) {
 		return 0, err
 	}
 	v, err := b.version(ctx, n)
-	if err == nil && v == 1 && strings.Contains(string(n), "..") {
-		return 0, secret.Errorf(secret.Invalid, n, "version 1 of the KV engine takes no name with \"..\" in it")
+	if err == nil {
+		err = plainName(v, n)
 	}
 	return v, err
 }

@@ -45,6 +45,16 @@ func (b *Backend) version(ctx context.Context, n secret.Name) (int, error) {
 	}
 }
 
+// known returns the version of the engine without asking; 0 if nobody asked yet.
+func (b *Backend) known() int {
+	if v := b.settings.Version; v != 0 {
+		return v
+	}
+	b.mount.mu.Lock()
+	defer b.mount.mu.Unlock()
+	return b.mount.known
+}
+
 func (b *Backend) askVersion(ctx context.Context, n secret.Name) (int, error) {
 	v, err := b.preflight(ctx, n)
 	m := &b.mount

@@ -11,6 +11,26 @@ import (
 // Version 1 of the engine keeps one value at a path, and tells nothing about
 // it: no version, no time, no annotation.
 
+// Lacks names what version 1 cannot do.
+func (b *Backend) Lacks(ctx context.Context) ([]string, error) {
+	if err := interrupted(ctx, ""); err != nil {
+		return nil, err
+	}
+	engine, err := b.version(ctx, "")
+	if err != nil || engine != 1 {
+		return nil, err
+	}
+	return []string{"versions", "swap", "create", "undelete", "remove versions", "annotations", "limits"}, nil
+}
+
+// plainName refuses a name that version 1 cannot hold.
+func plainName(engine int, n secret.Name) error {
+	if engine == 1 && strings.Contains(string(n), "..") {
+		return secret.Errorf(secret.Invalid, n, "version 1 of the KV engine takes no name with \"..\" in it")
+	}
+	return nil
+}
+
 func (b *Backend) plainPath(n secret.Name) string { return b.settings.Mount + "/" + string(n) }
 
 func (b *Backend) getPlain(ctx context.Context, n secret.Name, at secret.At) (secret.Version, error) {
@@ -54,10 +74,7 @@ func plainMeta(n secret.Name) secret.Meta {
 	return secret.Meta{Name: n, Versions: []secret.Version{{Stages: []secret.Stage{secret.Current}}}, Complete: true}
 }
 
-func (b *Backend) putPlain(ctx context.Context, p *putting, old *secret.At, o *secret.PutOptions) (secret.Version, error) {
-	if old != nil || o != nil && (o.ID != "" || o.Annotations != nil) {
-		return secret.Version{}, b.unsupported(p.name)
-	}
+func (b *Backend) putPlain(ctx context.Context, p *putting) (secret.Version, error) {
 	// The same value twice is no harm, so a lost answer is asked for again.
 	_, err := b.send(ctx, request{method: http.MethodPut, path: b.plainPath(p.name), body: p.stored, name: p.name, capability: "update"})
 	if err != nil {

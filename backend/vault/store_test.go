@@ -105,6 +105,3 @@ func (s server) second(t backendtest.TB, b secret.Backend, _ func() time.Time) s
 	}
 	return other
 }
-
-// sized tells how large a text may be, whose characters JSON does not escape.
-var sized = MaxValueBytes - len(`{"encoding":"utf-8","value":""}`) - len("\n")

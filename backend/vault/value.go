@@ -28,6 +28,8 @@ const (
 	asBytes  = "base64-text"
 )
 
+func wrap(w wrapped) []byte { return bytes.TrimSuffix(jsonBody(w), []byte("\n")) }
+
 type wrapped struct {
 	Encoding string `json:"encoding"`
 	Value    string `json:"value"`
@@ -39,15 +41,15 @@ func encodeValue(v secret.Value) []byte {
 	object, shaped := withLayout(b)
 	switch {
 	case v.IsBinary():
-		return jsonBody(wrapped{asBinary, base64.StdEncoding.EncodeToString(b)})
+		return wrap(wrapped{asBinary, base64.StdEncoding.EncodeToString(b)})
 	case survives(b):
 		return b
-	case shaped:
+	case shaped && len(object) <= maxStored:
 		return object
 	case !utf8.Valid(b):
-		return jsonBody(wrapped{asBytes, base64.StdEncoding.EncodeToString(b)})
+		return wrap(wrapped{asBytes, base64.StdEncoding.EncodeToString(b)})
 	default:
-		return jsonBody(wrapped{asText, string(b)})
+		return wrap(wrapped{asText, string(b)})
 	}
 }
 

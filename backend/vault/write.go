@@ -43,12 +43,18 @@ func (b *Backend) put(ctx context.Context, n secret.Name, v secret.Value, old *s
 	if err != nil {
 		return secret.Version{}, err
 	}
-	p, err := newPutting(n, v, o)
+	if engine == 1 && old != nil {
+		return secret.Version{}, b.unsupported(n)
+	}
+	p, err := b.newPutting(engine, n, v, o)
 	if err != nil {
 		return secret.Version{}, err
 	}
+	if v.IsZero() {
+		return secret.Version{}, secret.Errorf(secret.Invalid, n, "there is no value to put")
+	}
 	if engine == 1 {
-		return b.putPlain(ctx, p, old, o)
+		return b.putPlain(ctx, p)
 	}
 	p.old = old
 	for round := 0; ; round++ {
@@ -66,8 +72,9 @@ func (b *Backend) put(ctx context.Context, n secret.Name, v secret.Value, old *s
 // errRaced says that another writer was faster; only Put sees it.
 const errRaced flaw = "another writer was faster"
 
-// newPutting refuses what the store cannot hold, before it is asked.
-func newPutting(n secret.Name, v secret.Value, o *secret.PutOptions) (*putting, error) {
+// newPutting refuses what the store cannot hold, before it is asked. Of the zero
+// value nothing is asked.
+func (b *Backend) newPutting(engine int, n secret.Name, v secret.Value, o *secret.PutOptions) (*putting, error) {
 	if o == nil {
 		o = &secret.PutOptions{}
 	}
@@ -76,23 +83,45 @@ func newPutting(n secret.Name, v secret.Value, o *secret.PutOptions) (*putting, 
 		return nil, secret.Errorf(secret.Unsupported, n, "Vault has no stages: the newest version is the current one")
 	case o.Attributes != nil:
 		return nil, secret.Errorf(secret.Unsupported, n, "Vault keeps no attributes of versions")
-	case v.IsZero():
-		return nil, secret.Errorf(secret.Invalid, n, "there is no value to put")
+	case engine == 1 && (o.ID != "" || o.Annotations != nil):
+		return nil, b.unsupported(n)
 	case o.ID != "" && o.ID.Check() != nil:
 		return nil, secret.Errorf(secret.Invalid, n, "a version's id has 32 to 64 visible ASCII characters")
 	}
-	p := &putting{name: n, value: v, stored: encodeValue(v), id: o.ID}
-	if len(p.stored) > MaxValueBytes {
-		return nil, secret.Errorf(secret.Invalid, n, "a value has at most %d bytes as the store keeps it, this one has %d", MaxValueBytes, len(p.stored))
-	}
-	if o.Annotations != nil {
-		if err := checkTags(n, o.Annotations.Tags); err != nil {
-			return nil, err
+	p := &putting{name: n, value: v, id: o.ID}
+	if !v.IsZero() {
+		if p.stored = encodeValue(v); len(p.stored) > maxStored {
+			return nil, secret.Errorf(secret.Invalid, n, "a value has at most %d bytes as the store keeps it, this one has %d", maxStored, len(p.stored))
 		}
-		p.replace = &secret.Annotations{Description: o.Annotations.Description, Tags: maps.Clone(o.Annotations.Tags)}
 	}
-	return p, nil
+	if o.Annotations == nil {
+		return p, nil
+	}
+	if err := checkTags(n, o.Annotations.Tags); err != nil {
+		return nil, err
+	}
+	p.replace = &secret.Annotations{Description: o.Annotations.Description, Tags: maps.Clone(o.Annotations.Tags)}
+	change := customChange{}
+	change.replace(nil, *p.replace)
+	return p, checkCustom(n, change.applied(nil))
 }
+
+// Fits is the error of a Put that would be refused whatever the store holds.
+// Which version of the engine that is counts as soon as it is known.
+func (b *Backend) Fits(n secret.Name, v secret.Value, o *secret.PutOptions) error {
+	engine := b.known()
+	err := ready(context.Background(), n)
+	if err == nil {
+		err = plainName(engine, n)
+	}
+	if err == nil {
+		_, err = b.newPutting(engine, n, v, o)
+	}
+	return err
+}
+
+// MaxValueBytes is the size of the largest value that is stored as text.
+func (*Backend) MaxValueBytes() int { return MaxValueBytes }
 
 // putOnce writes over the version that it sees; the error is errRaced if the
 // store has another one by then, and any may be replaced.
