@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,9 +23,9 @@ func (a *app) envCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "env",
 		Short:   "Environments: dev, staging, prod",
-		Example: "  tacit env list\n  tacit env show prod\n  tacit env add staging",
+		Example: "  tacit env list\n  tacit env show prod\n  tacit env add staging\n  tacit env check prod",
 	}
-	c.AddCommand(a.envAddCommand(), a.envShowCommand(), &cobra.Command{
+	c.AddCommand(a.envAddCommand(), a.envShowCommand(), a.envLoginCommand(), a.envCheckCommand(), &cobra.Command{
 		Use:     "list",
 		Short:   "List the environments that tacit.toml declares",
 		Example: "  tacit env list",
@@ -40,6 +41,9 @@ func (a *app) envList(cmd *cobra.Command) error {
 		return err
 	}
 	t := &table{head: []string{"ENVIRONMENT", "BACKEND", "NOTE", "PREFIX"}}
+	if a.anyElsewhere(o) {
+		t.head = append(t.head, "STORE")
+	}
 	for _, name := range o.Project.EnvNames() {
 		e, err := o.Project.Environment(name)
 		if err != nil {
@@ -52,7 +56,7 @@ func (a *app) envList(cmd *cobra.Command) error {
 			}
 			continue
 		}
-		t.add(name, e.Backend, envNote(e, isDefault), e.Prefix)
+		t.add([]string{name, e.Backend, envNote(e, isDefault), e.Prefix, e.Where()}[:len(t.head)]...)
 	}
 	if o.Standing < config.Trusted {
 		a.warn("the files here are not trusted: these are the environments as they were\n  read them, then:  tacit trust")
@@ -63,6 +67,15 @@ func (a *app) envList(cmd *cobra.Command) error {
 	return a.table(t)
 }
 
+// anyElsewhere reports whether an environment lies outside of the embedded
+// store.
+func (a *app) anyElsewhere(o *config.Opened) bool {
+	return slices.ContainsFunc(o.Project.EnvNames(), func(name string) bool {
+		e, err := o.Project.Environment(name)
+		return err == nil && e.Backend != config.BackendLocal
+	})
+}
+
 func envNote(e config.Environment, isDefault bool) string {
 	var notes []string
 	if isDefault {
@@ -70,9 +83,6 @@ func envNote(e config.Environment, isDefault bool) string {
 	}
 	if e.Protected {
 		notes = append(notes, "protected")
-	}
-	if e.Backend != config.BackendLocal {
-		notes = append(notes, "not built yet")
 	}
 	return strings.Join(notes, ", ")
 }

@@ -1,13 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/internal/config"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -16,8 +16,10 @@ type envAddFlags struct {
 	backend   string
 	prefix    string
 	protected bool
+	noTest    bool
 	given     bool // a flag says how: nothing is asked
 	prefixed  bool // --prefix was given, perhaps empty
+	settings  []config.Said
 }
 
 func (a *app) envAddCommand() *cobra.Command {
@@ -26,21 +28,54 @@ func (a *app) envAddCommand() *cobra.Command {
 		Use:   "add [NAME]",
 		Short: "Add an environment to tacit.toml",
 		Long: `Add an environment to tacit.toml, and trust that edit. On a terminal the few questions
-are asked, unless flags answer them.`,
-		Example:           "  tacit env add staging\n  tacit env add prod --protected",
+are asked, unless flags answer them; each setting of tacit.toml has its flag.
+
+The connection to a store elsewhere is tried before anything is written, by the least right
+that suffices. No credential is asked for or written: see tacit env login.`,
+		Example: `  tacit env add staging
+  tacit env add prod --protected
+  tacit env add prod --backend vault --address https://vault.example.com:8200 --prefix prod/
+  tacit env add prod --backend awssm --region eu-west-1 --profile prod
+  tacit env add prod --backend azurekv --vault my-vault --no-test`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions, // a new name
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.prefixed = cmd.Flags().Changed("prefix")
-			f.given = f.prefixed || cmd.Flags().Changed("backend") || cmd.Flags().Changed("protected")
+			f.settings = settingsGiven(cmd)
+			f.given = f.prefixed || len(f.settings) > 0 || cmd.Flags().Changed("backend") || cmd.Flags().Changed("protected")
 			return a.envAdd(cmd.Context(), strings.Join(args, ""), f)
 		},
 	}
 	fs := c.Flags()
-	fs.StringVar(&f.backend, "backend", config.BackendLocal, "the `kind` of store: local; others are not built yet")
-	fs.StringVar(&f.prefix, "prefix", "", "what stands before its names in the store (default NAME/)")
+	fs.StringVar(&f.backend, "backend", config.BackendLocal, "the `kind` of store: local, vault, awssm or azurekv")
+	fs.StringVar(&f.prefix, "prefix", "", "what stands before its names in the store (local: default NAME/)")
 	fs.BoolVar(&f.protected, "protected", false, "writes ask first, and agents are refused")
+	fs.BoolVar(&f.noTest, "no-test", false, "do not try the connection")
+	for _, s := range config.EnvSettings() {
+		text := strings.Join(s.Stores, ", ") + ": " + s.Doc
+		if s.Bool {
+			fs.Bool(flagOf(s), false, text)
+		} else {
+			fs.String(flagOf(s), "", text)
+		}
+	}
 	return c
+}
+
+// flagOf is the flag of a setting: --auth-role-id of auth.role_id.
+func flagOf(s config.EnvSetting) string {
+	return strings.NewReplacer("_", "-", ".", "-").Replace(s.Name)
+}
+
+// settingsGiven are the settings whose flags were given.
+func settingsGiven(cmd *cobra.Command) []config.Said {
+	var out []config.Said
+	for _, s := range config.EnvSettings() {
+		if f := cmd.Flags().Lookup(flagOf(s)); f.Changed {
+			out = append(out, config.Said{Name: s.Name, Value: f.Value.String()})
+		}
+	}
+	return out
 }
 
 func (a *app) envAdd(ctx context.Context, name string, f envAddFlags) error {
@@ -51,7 +86,7 @@ func (a *app) envAdd(ctx context.Context, name string, f envAddFlags) error {
 	if err != nil {
 		return err
 	}
-	e := config.NewEnv{Name: name, Backend: f.backend, Protected: f.protected}
+	e := config.NewEnv{Name: name, Backend: f.backend, Protected: f.protected, Settings: f.settings}
 	if f.prefixed {
 		e.Prefix = &f.prefix
 	}
@@ -67,7 +102,16 @@ func (a *app) envAdd(ctx context.Context, name string, f envAddFlags) error {
 		return err
 	}
 	if a.interactive() && !f.given && !a.flags.yes {
-		if e.Protected, err = a.wants(ctx, "protect it: writes ask first, and agents are refused"); err != nil {
+		if err := a.askEnv(ctx, &e); err != nil {
+			return err
+		}
+	}
+	env, err := o.Preview(e)
+	if err != nil {
+		return err
+	}
+	if !f.noTest && env.Backend != config.BackendLocal {
+		if err := a.tryEnv(ctx, o, e, env); err != nil {
 			return err
 		}
 	}
@@ -75,99 +119,124 @@ func (a *app) envAdd(ctx context.Context, name string, f envAddFlags) error {
 		return err
 	}
 	if a.flags.json {
-		return a.object(envJSON{Env: e.Name, Backend: e.Backend, Protected: e.Protected, Prefix: prefixOf(e)})
+		return a.object(envJSON{Env: e.Name, Backend: e.Backend, Protected: e.Protected, Prefix: env.Prefix, Address: env.Address})
 	}
 	a.done("added", e.Name, "in %s", config.FileName)
 	return nil
 }
 
-func prefixOf(e config.NewEnv) string {
-	if e.Prefix != nil {
-		return *e.Prefix
+// tryEnv tries the connection to a store before its environment is added.
+func (a *app) tryEnv(ctx context.Context, o *config.Opened, e config.NewEnv, env config.Environment) error {
+	b, closeIt, err := o.Try(e)
+	if err != nil {
+		return err
 	}
-	return e.Name + "/"
+	f, err := connection(ctx, attempt{b, o.Caller, env, nil})
+	if closing := closeIt(ctx); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return secret.Errorf(cmp.Or(secret.KindOf(err), secret.Unavailable), "", "%s\n  nothing was changed; to add it without trying:  --no-test", err)
+	}
+	if !a.flags.json {
+		a.done("connected", e.Name, "%s", f.Evidence)
+	}
+	return nil
 }
 
-func (a *app) envShowCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:               "show [NAME]",
-		Short:             "Show an environment, and what its store can keep",
-		Example:           "  tacit env show\n  tacit env show prod",
-		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: a.completeEnvs,
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.envShow(cmd.Context(), strings.Join(args, "")) },
-	}
-}
-
-// envShowJSON is what env show prints with --json.
-type envShowJSON struct {
-	envJSON
-	Declared     int               `json:"declared"`
-	Capabilities []string          `json:"capabilities"`
-	Settings     map[string]string `json:"settings,omitempty"` // what tacit.toml says besides
-}
-
-func (a *app) envShow(ctx context.Context, name string) error {
-	o, err := a.open(ctx)
-	if err != nil {
+// askEnv asks the few questions that make an environment. An empty answer
+// leaves what stands in brackets.
+func (a *app) askEnv(ctx context.Context, e *config.NewEnv) error {
+	var err error
+	if e.Backend, err = a.askOr(ctx, "kind of store: "+strings.Join(config.Backends(), ", "), config.BackendLocal); err != nil {
 		return err
 	}
-	if name == "" {
-		name = o.Env
+	if !slices.Contains(config.Backends(), e.Backend) {
+		return secret.Errorf(secret.Invalid, "", "%q is none of %s", e.Backend, strings.Join(config.Backends(), ", "))
 	}
-	e, err := o.Project.Environment(name)
-	if err != nil {
-		return err
-	}
-	caps, err := o.Broker.Capabilities(ctx, e.Name)
-	if err != nil {
-		return err
-	}
-	declared, err := o.Project.Declarations(e.Name)
-	if err != nil {
-		return err
-	}
-	isDefault := e.Name == o.Project.DefaultEnv
-	if a.flags.json {
-		return a.object(envShowJSON{envJSON{e.Name, e.Backend, isDefault, e.Protected, e.Prefix, e.Address}, len(declared), caps, settingsOf(e)})
-	}
-	var left, right []string
-	lines := [][2]string{
-		{"environment", e.Name},
-		{"backend", e.Backend},
-		{"address", e.Address},
-		{"mount", e.Mount},
-		{"prefix", e.Prefix},
-	}
-	for _, s := range e.Settings() {
-		if s.Name == "offline" {
-			s.Value = o.OfflineText(e) // where it is protected, it may not count
+	for _, q := range questions(e.Backend, a.sys.Var("VAULT_ADDR")) {
+		answer, err := a.askOr(ctx, q.text, q.otherwise)
+		if err != nil {
+			return err
 		}
-		lines = append(lines, [2]string{s.Name, s.Value})
-	}
-	lines = append(lines, [][2]string{
-		{"note", envNote(e, isDefault)},
-		{"declared", count(len(declared), "secret")},
-		{"keeps", strings.Join(caps, ", ")},
-	}...)
-	head := 0
-	for _, l := range lines {
-		if l[1] != "" {
-			left, right = append(left, l[0]), append(right, audit.Printable(l[1]))
-			head = max(head, len(l[0]))
+		if answer != "" && (answer != q.otherwise || q.setting == "address") { // what one variable says here, others may not have
+			e.Settings = append(e.Settings, config.Said{Name: q.setting, Value: answer})
+		}
+		if q.setting == "auth.method" {
+			if err := a.askMethod(ctx, e, answer); err != nil {
+				return err
+			}
 		}
 	}
-	wide := width(a.Out)
-	if wide == 0 {
-		wide = math.MaxInt // nothing is broken for a pipe
+	if e.Backend != config.BackendLocal {
+		prefix, err := a.askOr(ctx, "prefix of its names in the store, like "+e.Name+"/", "")
+		if err != nil {
+			return err
+		}
+		if prefix != "" {
+			e.Prefix = &prefix
+		}
 	}
-	return a.print(sideBySide(left, right, head, wide))
+	e.Protected, err = a.wants(ctx, "protect it: writes ask first, and agents are refused")
+	return err
 }
 
-func settingsOf(e config.Environment) map[string]string {
-	out := map[string]string{}
-	for _, s := range e.Settings() {
-		out[s.Name] = s.Value
+type question struct{ setting, text, otherwise string }
+
+// questions are those without whose answers a store is not found.
+func questions(backend, vaultAddr string) []question {
+	switch backend {
+	case config.BackendVault:
+		return []question{
+			{"address", "address of the store, like https://vault.example.com:8200", vaultAddr},
+			{"mount", "mount of the KV engine", "secret"},
+			{"auth.method", "sign in by: token, approle, kubernetes, jwt, userpass, cert, aws", "token"},
+		}
+	case config.BackendAWS:
+		return []question{
+			{"region", "region, like eu-west-1", ""},
+			{"profile", "profile of the AWS configuration", ""},
+		}
+	case config.BackendAzure:
+		return []question{
+			{"vault", "name of the vault", ""},
+			{"tenant_id", "tenant", ""},
+		}
+	default:
+		return nil
 	}
-	return out
+}
+
+// askMethod asks what a way to sign in to Vault cannot do without.
+func (a *app) askMethod(ctx context.Context, e *config.NewEnv, method string) error {
+	var more []question
+	switch method {
+	case "approle":
+		more = []question{{"auth.role_id", "role id", ""}, {"auth.secret_id_file", "file of the secret id", ""}}
+	case "kubernetes", "jwt", "aws":
+		more = []question{{"auth.role", "role", ""}}
+	case "userpass":
+		more = []question{{"auth.username", "name of the user", ""}}
+	case "cert":
+		more = []question{{"client_cert", "file of the client certificate", ""}, {"client_key", "file of its key", ""}}
+	}
+	for _, q := range more {
+		answer, err := a.askOr(ctx, q.text, q.otherwise)
+		if err != nil {
+			return err
+		}
+		if answer != "" {
+			e.Settings = append(e.Settings, config.Said{Name: q.setting, Value: answer})
+		}
+	}
+	return nil
+}
+
+// askOr asks for a line; an empty one is the answer in brackets.
+func (a *app) askOr(ctx context.Context, what, otherwise string) (string, error) {
+	if otherwise != "" {
+		what += " [" + otherwise + "]"
+	}
+	answer, err := a.ask(ctx, what)
+	return cmp.Or(answer, otherwise), err
 }

@@ -133,7 +133,7 @@ func (a *app) explain(ctx context.Context, o *config.Opened, r secret.Ref, err e
 	}
 	switch {
 	case e.State == secret.Deleted && e.Kind == secret.Conflict:
-		return say("%s is deleted\n  bring it back:  tacit undelete %s\n  or remove it:   tacit destroy %s", whole, whole, whole)
+		return say("%s is deleted\n  bring it back:  tacit undelete %s\n  or write over it:  tacit put %s --recover\n  or remove it:  tacit destroy %s", whole, whole, whole, whole)
 	case e.State == secret.Deleted:
 		return say("%s is deleted\n  bring it back:  tacit undelete %s", whole, whole)
 	case e.Kind == secret.NotFound && e.State == secret.NoVersion:
@@ -141,6 +141,8 @@ func (a *app) explain(ctx context.Context, o *config.Opened, r secret.Ref, err e
 	case strings.Contains(e.Text, "\n") || e.Kind != secret.NotFound || e.State != 0 || r.Field != "":
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, nearTime) // a guess is not worth reading all of a store elsewhere
+	defer cancel()
 	near := o.Broker.Nearest(ctx, o.Caller, r)
 	if len(near) == 0 {
 		return err
@@ -152,6 +154,9 @@ func (a *app) explain(ctx context.Context, o *config.Opened, r secret.Ref, err e
 	out.Text = e.Text + "\n  did you mean: " + strings.Join(names, ", ")
 	return &out
 }
+
+// nearTime is how long names that were perhaps meant are looked for.
+const nearTime = 2 * time.Second
 
 // plain writes a reference to the whole secret.
 func plain(r secret.Ref) string {

@@ -241,7 +241,7 @@ func fixedFlags() (one, lists map[string][]string) {
 		formats = append(formats, string(f))
 	}
 	one = map[string][]string{
-		"as": agents(), "backend": {config.BackendLocal}, "format": formats, "from": tools(), "generate": generators(),
+		"as": agents(), "backend": config.Backends(), "format": formats, "from": tools(), "generate": generators(),
 		"on-change": {"restart", "signal:HUP"},
 		"outcome":   {"ok", "denied", "not found", "conflict", "invalid", "unavailable", "unsupported", "corrupt"},
 		"stage":     {string(secret.Current), string(secret.Previous)}, "verb": verbs(),
@@ -289,6 +289,10 @@ func (a *app) completeFlags(c *cobra.Command) {
 		}
 	}
 	one, lists := fixedFlags()
+	if c.Name() == "login" {
+		one["method"] = []string{"oidc", "userpass", "ldap", "github", "saml"}
+		delete(lists, "method")
+	}
 	for name, values := range one {
 		register(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}

@@ -19,9 +19,9 @@ func (a *app) policyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "policy",
 		Short:   "Check policies, and explain decisions",
-		Example: "  tacit policy check\n  tacit policy explain agent:claude-code get dev:claude/api",
+		Example: "  tacit policy check\n  tacit policy explain agent:claude-code get dev:claude/api\n  tacit policy export --env prod",
 	}
-	c.AddCommand(a.policyCheckCommand(), a.policyExplainCommand())
+	c.AddCommand(a.policyCheckCommand(), a.policyExplainCommand(), a.policyExportCommand())
 	return c
 }
 

@@ -28,6 +28,7 @@ type putFlags struct {
 	trim        bool
 	dryRun      bool
 	batch       bool
+	recover     bool
 }
 
 func (a *app) putCommand() *cobra.Command {
@@ -40,6 +41,9 @@ prompt, from stdin (byte for byte, a last newline included), from --file, or is 
 by --generate; never from an argument, which others could see.
 
 With #field, one field of a JSON object is replaced and its siblings are kept.
+
+A deleted secret of the name is in the way. --recover brings it back first, and writes the
+new version over it: both are recorded, and both rights are needed.
 
 With --batch, stdin has one JSON object a line, with name, value and, as need be,
 env, encoding ("base64"), description, tags, if_version: all are written or none.`,
@@ -60,6 +64,9 @@ env, encoding ("base64"), description, tags, if_version: all are written or none
 			if cmd.Flags().Changed("if-version") && f.ifVersion < 0 {
 				return secret.Errorf(secret.Invalid, "", "--if-version takes the number of a version, or 0 for none")
 			}
+			if f.batch && f.recover {
+				return secret.Errorf(secret.Invalid, "", "--recover is for one secret, not for --batch")
+			}
 			if f.batch {
 				return a.putBatch(cmd.Context(), f)
 			}
@@ -75,6 +82,7 @@ env, encoding ("base64"), description, tags, if_version: all are written or none
 	fs.Int64Var(&f.ifVersion, "if-version", -1, "only if this is the current version's `number`; 0: if none is")
 	fs.BoolVar(&f.trim, "trim", false, "drop one newline at the end of the value")
 	fs.BoolVarP(&f.dryRun, "dry-run", "n", false, "say what would be done, and do nothing")
+	fs.BoolVar(&f.recover, "recover", false, "bring a deleted secret of this name back first")
 	fs.BoolVar(&f.batch, "batch", false, "write many secrets from JSON lines on stdin, all or nothing")
 	fs.Lookup("if-version").DefValue = "0" // keeps "-1" out of the help
 	return c
@@ -106,6 +114,9 @@ func (a *app) put(ctx context.Context, arg string, f putFlags) error {
 		return err
 	}
 	v, err := a.write(ctx, putRequest{o, r, value, f.ifVersion})
+	if f.recover && secret.StateOf(err) == secret.Deleted {
+		v, err = a.recoverAndWrite(ctx, putRequest{o, r, value, f.ifVersion})
+	}
 	switch {
 	case f.ifVersion > 0 && secret.KindOf(err) == secret.Conflict && secret.StateOf(err) == 0:
 		return secret.Errorf(secret.Conflict, "", "%s: version %d is not the current one\n  which is:  tacit history %s", plain(r), f.ifVersion, plain(r))
@@ -273,6 +284,21 @@ func (a *app) write(ctx context.Context, p putRequest) (secret.Version, error) {
 		return b.Merge(ctx, c, p.ref, p.value, nil)
 	}
 	return b.Put(ctx, c, p.ref, p.value, nil)
+}
+
+// recoverAndWrite brings a deleted secret back and writes over it. A store may
+// take a moment until what came back can be written: it says so itself.
+func (a *app) recoverAndWrite(ctx context.Context, p putRequest) (secret.Version, error) {
+	whole := secret.Ref{Env: p.ref.Env, Name: p.ref.Name}
+	if _, err := p.o.Broker.Undelete(ctx, p.o.Caller, whole); err != nil {
+		return secret.Version{}, err
+	}
+	a.done("undeleted", plain(whole), "")
+	v, err := a.write(ctx, p)
+	if err != nil {
+		err = errors.Join(err, secret.Errorf(secret.KindOf(err), "", "  the secret was brought back, and nothing was put"))
+	}
+	return v, err
 }
 
 // declare writes a variable into tacit.toml.

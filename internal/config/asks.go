@@ -20,7 +20,7 @@ func (p *Project) addresses() []string {
 		if e.Backend == BackendLocal {
 			continue
 		}
-		out = append(out, "env."+n+", "+e.where())
+		out = append(out, "env."+n+", "+e.Where())
 		if a := deref(e.said.Authority, ""); a != "" {
 			out = append(out, "env."+n+".authority, "+a)
 		}
@@ -28,8 +28,12 @@ func (p *Project) addresses() []string {
 	return out
 }
 
-// where tells in few words where the store of an environment is.
-func (e Environment) where() string {
+// Where tells in few words where the store of an environment is, as far as the
+// files say; empty for the embedded one.
+func (e Environment) Where() string {
+	if e.Backend == BackendLocal {
+		return ""
+	}
 	if e.Address != "" || e.Backend != BackendAWS {
 		return cmp.Or(e.Address, "the address in VAULT_ADDR")
 	}

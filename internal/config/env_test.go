@@ -95,7 +95,7 @@ func TestEverySettingIsLaidOver(t *testing.T) {
 	}
 	for _, s := range full.said() {
 		for _, b := range s.stores {
-			if !slices.Contains(backends(), b) {
+			if !slices.Contains(Backends(), b) {
 				t.Errorf("%s belongs to %q", s.Name, b)
 			}
 		}

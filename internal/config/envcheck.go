@@ -46,7 +46,7 @@ func (e *Env) problems(alone bool) []wrong {
 	if e.Auth != nil {
 		method = deref(e.Auth.Method, methodToken)
 	}
-	known := slices.Contains(backends(), backend) && (e.Backend != nil || !alone)
+	known := slices.Contains(Backends(), backend) && (e.Backend != nil || !alone)
 	for _, s := range e.said() {
 		if text := s.problem(); text != "" {
 			out = append(out, wrong{s.key(), text})
@@ -77,7 +77,7 @@ func (s *marked) foreign(whose []string, backend, method string) string {
 func (s *marked) problem() string {
 	switch v := s.Value; s.Name {
 	case "backend":
-		return noneOf(v, backends())
+		return noneOf(v, Backends())
 	case "prefix":
 		return textOf(checkPrefix(v))
 	case "lease_prefix":

@@ -16,7 +16,8 @@ const (
 	BackendAzure = "azurekv"
 )
 
-func backends() []string { return []string{BackendLocal, BackendVault, BackendAWS, BackendAzure} }
+// Backends lists the kinds of store.
+func Backends() []string { return []string{BackendLocal, BackendVault, BackendAWS, BackendAzure} }
 
 // Clouds of Azure: the suffix of a vault's host and where one signs in.
 const (

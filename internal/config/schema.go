@@ -20,7 +20,7 @@ func Schema() ([]byte, error) {
 	s.Title = FileName
 	withoutNull(s)
 	env := s.Properties["env"].AdditionalProperties
-	for name, values := range map[string][]string{"backend": backends(), "credential": azureCredentials(), "cloud": clouds()} {
+	for name, values := range map[string][]string{"backend": Backends(), "credential": azureCredentials(), "cloud": clouds()} {
 		env.Properties[name].Enum = enum(values)
 	}
 	env.Properties["kv_version"].Enum = []any{1, 2}

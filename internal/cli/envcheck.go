@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tacit-secrets/tacit/audit"
+	"github.com/tacit-secrets/tacit/broker"
+	"github.com/tacit-secrets/tacit/internal/config"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// findingJSON is what env check prints with --json, one object a finding. The
+// connection is the first.
+type findingJSON struct {
+	Env      string `json:"env"`
+	Check    string `json:"check"`
+	Status   string `json:"status"` // "ok", "bad" or "unknown"
+	Evidence string `json:"evidence"`
+	Remedy   string `json:"remedy,omitempty"`
+}
+
+func (a *app) envCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [NAME]",
+		Short: "Try the connection to a store, and look at how it is kept",
+		Long: `Try whether the store of an environment answers and knows who asks, and look for
+evidence of how it is kept: audit, rights wider than needed, rotation, recovery, expiry.
+What these credentials may not see is unknown, and never ok.
+
+The exit code is 1 if something is bad; what is unknown does not count. A store that
+does not answer is an error, as everywhere.`,
+		Example:           "  tacit env check\n  tacit env check prod --json",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeEnvs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.envCheck(cmd.Context(), strings.Join(args, ""))
+		},
+	}
+}
+
+func (a *app) envCheck(ctx context.Context, name string) error {
+	o, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	if name == "" {
+		name = o.Env
+	}
+	e, err := o.Project.Environment(name)
+	if err != nil {
+		return err
+	}
+	names, err := declaredNames(o, e.Name)
+	if err != nil {
+		return err
+	}
+	// First, since it is decided for the environment as a whole: who may not ask
+	// learns nothing about the connection either.
+	more, err := o.Broker.Posture(ctx, o.Caller, e.Name)
+	if err != nil && secret.KindOf(err) != secret.Unsupported {
+		return err
+	}
+	found, err := connection(ctx, attempt{o.Broker, o.Caller, e, names})
+	if err != nil {
+		return err
+	}
+	return a.showFindings(e.Name, append([]secret.Finding{found}, more...))
+}
+
+// declaredNames lists the secrets that are declared for an environment and lie
+// in it, each once. Under files that are not trusted there are none.
+func declaredNames(o *config.Opened, env string) ([]secret.Name, error) {
+	if o.Standing < config.Trusted {
+		return nil, nil
+	}
+	all, err := o.Project.Declarations(env)
+	if err != nil {
+		return nil, err
+	}
+	var out []secret.Name
+	for _, r := range config.Refs(all) {
+		if r.Env == env && !slices.Contains(out, r.Name) {
+			out = append(out, r.Name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// connection tries whether a store answers and knows who asks, by the least
+// right that suffices: listing, then what is known about one name. Where both
+// are denied, the store has answered all the same, and knows who it denies.
+func connection(ctx context.Context, t attempt) (secret.Finding, error) {
+	f := secret.Finding{Check: "connection", Status: secret.FindingOK}
+	where := cmp.Or(t.env.Where(), "the embedded store")
+	err := firstListed(ctx, t.broker, t.caller, t.env.Name)
+	if err == nil {
+		f.Evidence = where + " answers, and names may be listed"
+		return f, nil
+	}
+	if secret.KindOf(err) != secret.Denied {
+		return f, err
+	}
+	r := secret.Ref{Env: t.env.Name, Name: "tacit-connection-test"}
+	if len(t.names) > 0 {
+		r.Name = t.names[0]
+	}
+	switch _, err := t.broker.Describe(ctx, t.caller, r); secret.KindOf(err) {
+	case 0, secret.NotFound:
+		f.Evidence = where + " answers; names may not be listed, which reading them does not need"
+	case secret.Denied:
+		f.Status = secret.FindingUnknown
+		f.Evidence = where + " answers, and denies both to list names and to describe " + r.String()
+		f.Remedy = "give these credentials what is declared:  tacit policy export --env " + t.env.Name
+	default:
+		return f, err
+	}
+	return f, nil
+}
+
+// attempt is what a connection is tried with.
+type attempt struct {
+	broker *broker.Broker
+	caller secret.Caller
+	env    config.Environment
+	names  []secret.Name // that are declared, if any are
+}
+
+// firstListed reads no more of a listing than shows that there is one.
+func firstListed(ctx context.Context, b *broker.Broker, c secret.Caller, env string) error {
+	for _, err := range b.List(ctx, c, env, &secret.ListOptions{Names: true}) {
+		return err
+	}
+	return nil
+}
+
+// showFindings prints findings; something bad is exit code 1.
+func (a *app) showFindings(env string, all []secret.Finding) error {
+	var left, right []string
+	bad, wide := 0, 0
+	for _, f := range all {
+		if f.Status == secret.FindingBad {
+			bad++
+		}
+		if a.flags.json {
+			if err := a.object(findingJSON{env, f.Check, f.Status, f.Evidence, f.Remedy}); err != nil {
+				return err
+			}
+			continue
+		}
+		l := fmt.Sprintf("%-7s  %s", f.Status, audit.Printable(f.Check))
+		text := audit.Printable(f.Evidence)
+		if f.Remedy != "" {
+			text += "\n" + audit.Printable(f.Remedy)
+		}
+		left, right = append(left, l), append(right, text)
+		wide = max(wide, columns(l))
+	}
+	if !a.flags.json {
+		limit := width(a.Out)
+		if limit == 0 {
+			limit = math.MaxInt // nothing is broken for a pipe
+		}
+		if err := a.print(sideBySide(left, right, wide, limit)); err != nil {
+			return err
+		}
+	}
+	if bad > 0 {
+		if !a.flags.json && !a.flags.quiet {
+			a.warn("%s: %s", env, count(bad, "finding")+plural(bad, " is", " are")+" bad")
+		}
+		return &childExit{exitFailed}
+	}
+	return nil
+}
