@@ -74,7 +74,7 @@ func (a *app) explainRename(ctx context.Context, o *config.Opened, names [2]secr
 	taken := secret.KindOf(err) == secret.Conflict
 	switch to := names[1]; {
 	case taken && secret.StateOf(err) == secret.Deleted:
-		return secret.Errorf(secret.Conflict, "", "%s is taken, by a secret that was deleted\n  bring it back:  tacit undelete %s\n  or remove it:   tacit destroy %s", to, to, to)
+		return secret.Errorf(secret.Conflict, "", "%s is taken, by a secret that was deleted\n  bring it back:  tacit undelete %s\n  or remove it:  tacit destroy %s", to, to, to)
 	case taken:
 		return secret.Errorf(secret.Conflict, "", "%s is taken\n  choose another name, or move that one away first:  tacit rename %s NEW", to, to)
 	default:
