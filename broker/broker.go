@@ -242,6 +242,11 @@ func (e *env) outside(err error, n secret.Name) error {
 	default:
 		out.Text, out.Err = "the store failed without saying how", nil
 	}
+	// What is about the store as a whole names the environment, since several
+	// may be asked in one command.
+	if out.Name == "" && n == "" && !strings.HasPrefix(out.Text, e.name+":") {
+		out.Text = e.name + ": " + out.Text
+	}
 	return &out
 }
 

@@ -55,7 +55,7 @@ func TestCompletionInShells(t *testing.T) {
 			}
 			c := startShell(t, dir, env, shell)
 			for typed, want := range map[string]string{
-				"tacit env l\t":                          "tacit env list",
+				"tacit env li\t":                         "tacit env list",
 				"tacit help roll\t":                      "tacit help rollback",
 				"tacit -e prod get dev:app\t":            "tacit -e prod get dev:app/db",
 				"tacit whoa\t":                           "tacit whoami",

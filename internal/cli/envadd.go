@@ -34,7 +34,7 @@ The connection to a store elsewhere is tried before anything is written, by the 
 that suffices. No credential is asked for or written: see tacit env login.`,
 		Example: `  tacit env add staging
   tacit env add prod --protected
-  tacit env add prod --backend vault --address https://vault.example.com:8200 --prefix prod/
+  tacit env add prod --backend vault --address https://vault.example.com:8200
   tacit env add prod --backend awssm --region eu-west-1 --profile prod
   tacit env add prod --backend azurekv --vault my-vault --no-test`,
 		Args:              cobra.MaximumNArgs(1),
@@ -86,25 +86,9 @@ func (a *app) envAdd(ctx context.Context, name string, f envAddFlags) error {
 	if err != nil {
 		return err
 	}
-	e := config.NewEnv{Name: name, Backend: f.backend, Protected: f.protected, Settings: f.settings}
-	if f.prefixed {
-		e.Prefix = &f.prefix
-	}
-	if name == "" {
-		if !a.interactive() {
-			return secret.Errorf(secret.Invalid, "", "which environment is to be added?\n  tacit env add NAME")
-		}
-		if e.Name, err = a.ask(ctx, "name of the environment"); err != nil {
-			return err
-		}
-	}
-	if err := o.CheckNewEnv(e); err != nil {
+	e, err := a.newEnv(ctx, o, name, f)
+	if err != nil {
 		return err
-	}
-	if a.interactive() && !f.given && !a.flags.yes {
-		if err := a.askEnv(ctx, &e); err != nil {
-			return err
-		}
 	}
 	env, err := o.Preview(e)
 	if err != nil {
@@ -125,6 +109,29 @@ func (a *app) envAdd(ctx context.Context, name string, f envAddFlags) error {
 	return nil
 }
 
+// newEnv is the environment that the flags, or the answers of a person,
+// describe.
+func (a *app) newEnv(ctx context.Context, o *config.Opened, name string, f envAddFlags) (config.NewEnv, error) {
+	e := config.NewEnv{Name: name, Backend: f.backend, Protected: f.protected, Settings: f.settings}
+	if f.prefixed {
+		e.Prefix = &f.prefix
+	}
+	if name == "" {
+		if !a.interactive() {
+			return e, secret.Errorf(secret.Invalid, "", "which environment is to be added?\n  tacit env add NAME")
+		}
+		var err error
+		if e.Name, err = a.ask(ctx, "name of the environment"); err != nil {
+			return e, err
+		}
+	}
+	if err := o.CheckNewEnv(e); err != nil || !a.interactive() || f.given || a.flags.yes {
+		return e, err
+	}
+	err := a.askEnv(ctx, &e)
+	return e, err
+}
+
 // tryEnv tries the connection to a store before its environment is added.
 func (a *app) tryEnv(ctx context.Context, o *config.Opened, e config.NewEnv, env config.Environment) error {
 	b, closeIt, err := o.Try(e)
@@ -134,6 +141,9 @@ func (a *app) tryEnv(ctx context.Context, o *config.Opened, e config.NewEnv, env
 	f, err := connection(ctx, attempt{b, o.Caller, env, nil})
 	if closing := closeIt(ctx); err == nil {
 		err = closing
+	}
+	if err == nil && f.Status != secret.FindingOK {
+		err = secret.Errorf(secret.Denied, "", "%s", f.Evidence)
 	}
 	if err != nil {
 		return secret.Errorf(cmp.Or(secret.KindOf(err), secret.Unavailable), "", "%s\n  nothing was changed; to add it without trying:  --no-test", err)

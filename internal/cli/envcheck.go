@@ -116,8 +116,8 @@ func connection(ctx context.Context, t attempt) (secret.Finding, error) {
 	case 0, secret.NotFound:
 		f.Evidence = where + " answers; names may not be listed, which reading them does not need"
 	case secret.Denied:
-		f.Status = secret.FindingUnknown
-		f.Evidence = where + " answers, and denies both to list names and to describe " + r.String()
+		why, _, _ := strings.Cut(err.Error(), "\n")
+		f.Status, f.Evidence = secret.FindingUnknown, where+" answers, and denies to list names and to describe one: "+why
 		f.Remedy = "give these credentials what is declared:  tacit policy export --env " + t.env.Name
 	default:
 		return f, err

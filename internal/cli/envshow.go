@@ -42,10 +42,7 @@ func (a *app) envShow(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	caps, err := o.Broker.Capabilities(ctx, e.Name)
-	if err != nil {
-		return err
-	}
+	caps := config.Capabilities(e.Backend)
 	declared, err := o.Project.Declarations(e.Name)
 	if err != nil {
 		return err
@@ -63,6 +60,9 @@ func (a *app) envShow(ctx context.Context, name string) error {
 		{"prefix", e.Prefix},
 	}
 	for _, s := range e.Settings() {
+		if s.Name == "offline" {
+			s.Value = o.OfflineText(e) // where it is protected, it may not count
+		}
 		lines = append(lines, [2]string{s.Name, s.Value})
 	}
 	lines = append(lines, [][2]string{

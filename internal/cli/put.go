@@ -117,11 +117,8 @@ func (a *app) put(ctx context.Context, arg string, f putFlags) error {
 	if f.recover && secret.StateOf(err) == secret.Deleted {
 		v, err = a.recoverAndWrite(ctx, putRequest{o, r, value, f.ifVersion})
 	}
-	switch {
-	case f.ifVersion > 0 && secret.KindOf(err) == secret.Conflict && secret.StateOf(err) == 0:
-		return secret.Errorf(secret.Conflict, "", "%s: version %d is not the current one\n  which is:  tacit history %s", plain(r), f.ifVersion, plain(r))
-	case err != nil:
-		return a.explain(ctx, o, r, err)
+	if err != nil {
+		return a.notPut(ctx, putRequest{o, r, value, f.ifVersion}, err)
 	}
 	// Laid over the tags there are by the store itself: to read them first would
 	// need another right, and lose what others add meanwhile.
@@ -284,6 +281,14 @@ func (a *app) write(ctx context.Context, p putRequest) (secret.Version, error) {
 		return b.Merge(ctx, c, p.ref, p.value, nil)
 	}
 	return b.Put(ctx, c, p.ref, p.value, nil)
+}
+
+// notPut says why nothing was put.
+func (a *app) notPut(ctx context.Context, p putRequest, err error) error {
+	if p.ifVersion > 0 && secret.KindOf(err) == secret.Conflict && secret.StateOf(err) == 0 {
+		return secret.Errorf(secret.Conflict, "", "%s: version %d is not the current one\n  which is:  tacit history %s", plain(p.ref), p.ifVersion, plain(p.ref))
+	}
+	return a.explain(ctx, p.o, p.ref, err)
 }
 
 // recoverAndWrite brings a deleted secret back and writes over it. A store may

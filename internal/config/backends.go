@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tacit-secrets/tacit/backend/local"
+	"github.com/tacit-secrets/tacit/backend/vault"
 	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -67,8 +68,7 @@ func (x *Opened) backend(ctx context.Context, e Environment, embedded secret.Bac
 	case BackendLocal:
 		return embedded, nil
 	case BackendVault:
-		_, err := x.vaultSettings(ctx, e)
-		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))
+		return made(vault.New)(x.vaultSettings(ctx, e))
 	case BackendAWS:
 		_, err := x.awsSettings(e)
 		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))
@@ -77,6 +77,33 @@ func (x *Opened) backend(ctx context.Context, e Environment, embedded secret.Bac
 		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))
 	default:
 		return nil, secret.Errorf(secret.Unsupported, "", "environment %s: there is no backend %s", e.Name, e.Backend)
+	}
+}
+
+// made calls a constructor with settings that could be made.
+func made[S any, B secret.Backend](construct func(S) (B, error)) func(S, error) (secret.Backend, error) {
+	return func(s S, err error) (secret.Backend, error) {
+		if err != nil {
+			return nil, err
+		}
+		b, err := construct(s)
+		if err != nil { // and not a nil of type B
+			return nil, err
+		}
+		return b, nil
+	}
+}
+
+// Capabilities names the optional promises of a kind of store; how one is
+// configured may still make it refuse one (KV v1). Nothing is opened for it.
+func Capabilities(backend string) []string {
+	switch backend {
+	case BackendLocal:
+		return secret.Capabilities((*local.Store)(nil))
+	case BackendVault:
+		return secret.Capabilities((*vault.Backend)(nil))
+	default:
+		return nil
 	}
 }
 

@@ -189,6 +189,7 @@ func valueTOML(s Said) (string, error) {
 		if n, err := strconv.Atoi(s.Value); err == nil {
 			return strconv.Itoa(n), nil
 		}
+	default: // no setting is of another type
 	}
 	return "", secret.Errorf(secret.Invalid, "", "%s: %q is not what it takes", s.Name, s.Value)
 }
