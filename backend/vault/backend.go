@@ -77,6 +77,7 @@ func New(s Settings) (*Backend, error) {
 // open is New over a transport.
 func open(s Settings, address *url.URL, transport http.RoundTripper) (*Backend, error) {
 	b := &Backend{settings: s, where: address.Host, retry: patient()}
+	b.listing.names, b.listing.full = pageNames, pageFull
 	conf := &api.Config{
 		Address:            strings.TrimSuffix(address.String(), "/"),
 		HttpClient:         wire.Client(transport),

@@ -149,7 +149,7 @@ func (b *Backend) do(ctx context.Context, r request) (*answer, error) {
 // done is the last word about a request.
 func (b *Backend) done(ctx context.Context, r request, got *answer, err error) (*answer, error) {
 	switch {
-	case err != nil && r.once && !wire.Unsent(err) && !hopeless(err):
+	case err != nil && r.once && !wire.Unsent(err):
 		return nil, unclear{b.failed(ctx, r, err)}
 	case err != nil:
 		return nil, b.failed(ctx, r, err)
@@ -237,7 +237,7 @@ func read(resp *api.Response) (*answer, error) {
 		if err := json.Unmarshal(text, &got); err != nil {
 			got = answer{}
 			if resp.StatusCode/100 == 2 {
-				return nil, errStrange
+				return nil, unreadable(err, len(text))
 			}
 		}
 	}
@@ -248,6 +248,14 @@ func read(resp *api.Response) (*answer, error) {
 		got.at = time.Now()
 	}
 	return &got, nil
+}
+
+// unreadable tells half an answer from one that is not Vault's.
+func unreadable(err error, size int) error {
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok && size > 0 && e.Offset >= int64(size) {
+		return io.ErrUnexpectedEOF
+	}
+	return errStrange
 }
 
 // get reads a path. Absent tells a 404; every other answer but success is an

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,9 +10,6 @@ import (
 	"github.com/tacit-secrets/tacit/backend/backendtest/fault"
 	"github.com/tacit-secrets/tacit/secret"
 )
-
-// contextOf is a context for cleaning up, when the test's own is done.
-func contextOf(backendtest.TB) context.Context { return context.Background() }
 
 func TestConformanceKV2(t *testing.T) {
 	s := theServer(t)

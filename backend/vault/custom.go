@@ -140,21 +140,31 @@ func parseMark(s string) (mark, bool) {
 	if !more {
 		return m, true
 	}
+	last := uint64(0)
 	for r := range strings.SplitSeq(ranges, ",") {
-		from, to, span := strings.Cut(r, "-")
-		a, ok := natural(from)
-		z := a
-		if ok && span {
-			z, ok = natural(to)
-		}
-		if !ok || z < a || z > m.current || len(m.before) > 0 && a <= m.before[len(m.before)-1] || z-a > 1<<16 {
+		from, to, ok := span(r)
+		if !ok || from <= last || to > m.current {
 			return mark{}, false
 		}
-		for n := a; n <= z; n++ {
-			m.before = append(m.before, n)
+		for last = from; last <= to; last++ {
+			m.before = append(m.before, last)
 		}
+		last = to
 	}
 	return m, true
+}
+
+// span reads "3" or "1-3"; false if it is none of them, or a span of more
+// versions than a store keeps.
+func span(s string) (from, to uint64, ok bool) {
+	a, z, wide := strings.Cut(s, "-")
+	if from, ok = natural(a); !ok {
+		return 0, 0, false
+	}
+	if to = from; wide {
+		to, ok = natural(z)
+	}
+	return from, to, ok && from > 0 && to >= from && to-from < 1<<16
 }
 
 func utoa(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -23,7 +23,10 @@ const (
 
 // listing remembers that the store has no call that lists metadata, or that the
 // token may not make it.
-type listing struct{ plain atomic.Bool }
+type listing struct {
+	plain       atomic.Bool
+	names, full int // sizes of pages
+}
 
 // List yields secrets in the order of their names' bytes. The store lists one
 // folder at a time: folders and metadata ahead are read meanwhile, InFlight at
@@ -314,10 +317,10 @@ func (b *Backend) keys(ctx context.Context, dir, after string, full bool) (keys,
 		return keys{}, err
 	}
 	full = full && v == 2 && !b.listing.plain.Load()
-	limit, path := pageNames, b.settings.Mount+"/"+dir
+	limit, path := b.listing.names, b.settings.Mount+"/"+dir
 	switch {
 	case full:
-		limit, path = pageFull, b.settings.Mount+"/detailed-metadata/"+dir
+		limit, path = b.listing.full, b.settings.Mount+"/detailed-metadata/"+dir
 	case v == 2:
 		path = b.settings.Mount + "/metadata/" + dir
 	}

@@ -1,8 +1,10 @@
 package vault
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"os"
 	"testing"
@@ -78,7 +80,7 @@ func (s server) mount(t backendtest.TB, version string) string {
 	s.must(t, http.MethodPost, "sys/mounts/"+path, map[string]any{"type": "kv", "options": map[string]string{"version": version}})
 	t.Cleanup(func() {
 		a := s.admin(t)
-		_, _ = a.do(contextOf(t), request{method: http.MethodDelete, path: "sys/mounts/" + path})
+		_, _ = a.do(context.Background(), request{method: http.MethodDelete, path: "sys/mounts/" + path})
 	})
 	return path
 }
@@ -105,3 +107,15 @@ func (s server) second(t backendtest.TB, b secret.Backend, _ func() time.Time) s
 	}
 	return other
 }
+
+func unmarshal(t testing.TB, b []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(b, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cleaning is a test whose context is no longer done when it is cleaned up.
+type cleaning struct{ testing.TB }
+
+func (cleaning) Context() context.Context { return context.Background() }

@@ -304,8 +304,8 @@ func (b *Backend) write(ctx context.Context, p *putting, m *metadata) (secret.Ve
 		Version uint64            `json:"version"`
 		Custom  map[string]string `json:"custom_metadata"`
 	}
-	if err := json.Unmarshal(got.Data, &told); err != nil || told.Version != m.Current+1 {
-		return secret.Version{}, b.strange(p.name)
+	if err := json.Unmarshal(got.Data, &told); err != nil || told.Version != m.Current+1 || told.Created.IsZero() {
+		return b.settle(ctx, p, m, unclear{b.strange(p.name)})
 	}
 	if told.Custom != nil {
 		m.Custom = told.Custom

@@ -1,0 +1,233 @@
+package vault
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tacit-secrets/tacit/backend/backendtest/fault"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// behind is a backend over a new mount whose requests go through a proxy.
+func (s server) behind(t *testing.T) (*Backend, *fault.Proxy) {
+	t.Helper()
+	p := fault.New(t, s.tls, s.ca)
+	b := s.with(t, s.mount(t, "2"), func(c *Settings) { c.Address, c.TLS.CACert = p.Address, p.CACert })
+	return b, p
+}
+
+func says(status int, message string) fault.Answer {
+	return fault.JSON(status, string(jsonBody(map[string][]string{"errors": {message}})))
+}
+
+func onPath(method, part string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == method && strings.Contains(r.URL.Path, part) }
+}
+
+// Which answers are worth another try is a list; 501 is not on it.
+func TestWhatIsTriedAgain(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	put(t, b, "a", "x")
+	for status, again := range map[int]bool{
+		400: false, 401: false, 403: false, 405: false, 412: true, 413: false, 418: false, 429: true,
+		472: false, 473: false, 500: true, 501: false, 502: true, 503: true, 504: true,
+	} {
+		p.Set(fault.Rule{On: onPath("GET", "/data/"), Times: 1, Do: fault.Give(says(status, "an error"))})
+		_, err := b.Get(t.Context(), "a", secret.At{})
+		if (err == nil) != again {
+			t.Errorf("after %d: %v", status, err)
+		}
+		if sent := len(p.Seen()); sent != 1 && !again || sent != 2 && again {
+			t.Errorf("after %d, %d requests are sent", status, sent)
+		}
+	}
+	p.Set(fault.Rule{On: onPath("GET", "/data/"), Do: fault.Give(says(503, "Vault is sealed"))})
+	_, err := b.Get(t.Context(), "a", secret.At{})
+	fails(t, err, secret.Unavailable, "is sealed", "vault operator unseal")
+	if sent := len(p.Seen()); sent != 1 {
+		t.Errorf("a sealed store is asked %d times", sent)
+	}
+	p.Set(fault.Rule{Times: 1, Do: fault.Give(says(400, "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period"))})
+	reads(t, b, "a", secret.At{}, "x")
+}
+
+// Waiting ends at once with its context, and sooner than the store asks for
+// where that is longer than anybody waits.
+func TestWaitingEnds(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	put(t, b, "a", "x")
+	p.Set(fault.Rule{Do: fault.Give(says(429, "too many").With("Retry-After", "3600"))})
+	_, err := b.Get(t.Context(), "a", secret.At{})
+	fails(t, err, secret.Unavailable, "takes no more requests now, and asks to wait 3600 s")
+	if sent := len(p.Seen()); sent != 1 {
+		t.Errorf("it is asked %d times", sent)
+	}
+}
+
+// An answer that is lost is looked for: what was written is not written again,
+// and what was not is.
+func TestLostAnswers(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	one := put(t, b, "a", "one")
+	for _, f := range []fault.Fault{fault.Reset, fault.ResetAfter, fault.ResetMidBody, fault.Cut, fault.Give(says(502, "bad gateway"))} {
+		n := one.Number
+		p.Set(fault.Rule{On: onPath("PUT", "/data/"), Times: 1, Do: f})
+		two, err := b.Swap(t.Context(), "a", secret.At{ID: one.ID}, secret.Text("two"), nil)
+		ok(t, err)
+		if two.Number != n+1 {
+			t.Errorf("version %d follows %d", two.Number, n)
+		}
+		p.Set(fault.Rule{On: onPath("PUT", "/data/"), Times: 1, Do: f})
+		one = put(t, b, "a", "three")
+		if one.Number != n+2 {
+			t.Errorf("version %d follows %d", one.Number, n+1)
+		}
+		reads(t, b, "a", secret.At{}, "three")
+	}
+	p.Set(fault.Rule{On: onPath("DELETE", "/metadata/"), Times: 1, Do: fault.ResetAfter})
+	ok(t, b.Destroy(t.Context(), "a"))
+}
+
+// A writer whose answer is lost does not take another one's version for its own.
+func TestLostAnswerAndAnotherWriter(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	other := s.with(t, b.settings.Mount, func(*Settings) {})
+	one := put(t, b, "a", "one")
+	var once sync.Once
+	p.Set(fault.Rule{On: onPath("PUT", "/data/"), Times: 1, Do: func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+		once.Do(func() { put(t, other, "a", "theirs") })
+		fault.Reset(w, r, pass)
+	}})
+	_, err := b.Swap(t.Context(), "a", secret.At{ID: one.ID}, secret.Text(canary), nil)
+	fails(t, err, secret.Conflict, "version 2 is the current one")
+	reads(t, b, "a", secret.At{}, "theirs")
+}
+
+// Where nothing can be read back, it is said that the outcome is not known.
+func TestUnknownOutcomeIsSaid(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	put(t, b, "a", "one")
+	down := false
+	p.Set(fault.Rule{On: func(r *http.Request) bool {
+		down = down || onPath("PUT", "/data/")(r)
+		return down
+	}, Do: fault.ResetAfter})
+	_, err := b.Put(t.Context(), "a", secret.Text(canary), nil)
+	fails(t, err, secret.Unavailable, "may have kept version 2 or not", "tacit history a")
+}
+
+// What of a write was kept is said, where not all was.
+func TestHalfAWriteIsSaid(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	p.Set(fault.Rule{On: func(r *http.Request) bool { return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/metadata/") }, Do: fault.Give(says(403, "1 error occurred:\n\t* permission denied\n\n"))})
+	_, err := b.Put(t.Context(), "a", secret.Text(canary), &secret.PutOptions{Annotations: &secret.Annotations{Description: "d"}})
+	fails(t, err, secret.Denied, "version 1 was written, but its id, description or tags were not", "/metadata/a")
+}
+
+// Of many callers that begin at once, one asks what is mounted.
+func TestOneCallerAsksWhatIsMounted(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	p.Set(fault.Rule{On: onPath("GET", "/sys/internal/ui/mounts/"), Do: fault.Slow(50 * time.Millisecond)})
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, err := b.Get(t.Context(), "none", secret.At{}); secret.KindOf(err) != secret.NotFound {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(p.Broken()); n != 1 {
+		t.Errorf("%d ask", n)
+	}
+}
+
+// One read is one request, also by identity; names alone are one for each
+// folder, and metadata come along where the store has a call for that.
+func TestRequestsAreFew(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	var v secret.Version
+	for i := range 40 {
+		v = put(t, b, secret.Name(fmt.Sprintf("app/%02d", i)), "x")
+	}
+	put(t, b, "app/00", "y")
+	for what, c := range map[string]struct {
+		want int
+		call func()
+	}{
+		"get":                 {1, func() { reads(t, b, "app/39", secret.At{}, "x") }},
+		"get by identity":     {1, func() { reads(t, b, "app/39", secret.At{ID: v.ID}, "x") }},
+		"get by stage":        {2, func() { reads(t, b, "app/00", secret.At{Stage: secret.Previous}, "x") }},
+		"list of names":       {2, func() { listed(t, b, &secret.ListOptions{Names: true, Deleted: secret.AlsoDeleted}) }},
+		"list":                {2, func() { listed(t, b, nil) }},
+		"list of a prefix":    {1, func() { listed(t, b, &secret.ListOptions{Prefix: "app/3"}) }},
+		"list of no name":     {0, func() { listed(t, b, &secret.ListOptions{Prefix: "a//"}) }},
+		"shallow, by names":   {1, func() { listed(t, b, &secret.ListOptions{Shallow: true, Deleted: secret.AlsoDeleted, Names: true}) }},
+		"list after the last": {2, func() { listed(t, b, &secret.ListOptions{After: "app/39"}) }},
+	} {
+		p.Set()
+		c.call()
+		if got := len(p.Seen()); got != c.want {
+			t.Errorf("%s takes %d requests, want %d", what, got, c.want)
+		}
+	}
+}
+
+// Pages of any size, and stores that send none, yield the same names.
+func TestPagesOfEveryKind(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	var want []string
+	for _, n := range []string{"a", "a!", "a/1", "a/2/x", "a/2/y", "ab", "b/1", "b/2", "b/3", "b/4", "c"} {
+		put(t, b, secret.Name(n), "x")
+		want = append(want, n)
+	}
+	_, err := b.Delete(t.Context(), "b/3", nil)
+	ok(t, err)
+	live := slices.DeleteFunc(slices.Clone(want), func(n string) bool { return n == "b/3" })
+	vault := fault.Rule{Do: func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+		if strings.Contains(r.URL.Path, "/detailed-metadata/") {
+			fault.Give(fault.JSON(404, `{"errors":null,"data":null,"warnings":["Invalid path for a versioned K/V secrets engine. See the API docs"]}`))(w, r, pass)
+			return
+		}
+		q := r.URL.Query()
+		q.Del("limit")
+		q.Del("after")
+		r.URL.RawQuery = q.Encode()
+		pass.ServeHTTP(w, r)
+	}}
+	for what, set := range map[string]func(){"OpenBao": func() { p.Set() }, "Vault": func() { p.Set(vault) }} {
+		for _, size := range []int{1, 2, 3, 1000} {
+			set()
+			b.listing.plain.Store(false)
+			b.listing.names, b.listing.full = size, size
+			if got := listed(t, b, nil); !slices.Equal(got, live) {
+				t.Errorf("%s in pages of %d lists %q", what, size, got)
+			}
+			if got := listed(t, b, &secret.ListOptions{Deleted: secret.AlsoDeleted, Names: true}); !slices.Equal(got, want) {
+				t.Errorf("%s in pages of %d lists the names %q", what, size, got)
+			}
+			for i, after := range live {
+				if got := listed(t, b, &secret.ListOptions{After: after}); !slices.Equal(got, live[i+1:]) {
+					t.Errorf("%s in pages of %d lists %q after %s", what, size, got, after)
+				}
+			}
+			if got := listed(t, b, &secret.ListOptions{Shallow: true}); !slices.Equal(got, []string{"a", "a!", "a/", "ab", "b/", "c"}) {
+				t.Errorf("%s in pages of %d lists %q", what, size, got)
+			}
+		}
+	}
+}
