@@ -47,7 +47,6 @@ func (c call) amended(h *held, change secret.AttributeChange) (held, azsecrets.U
 // compares the answer with what was wanted: that a vault takes tags and dates
 // away is not written anywhere.
 func (c call) update(ctx context.Context, h, next *held, p azsecrets.UpdateSecretPropertiesParameters) (held, error) {
-	next.number, next.own = h.number, true // from now on told, so that it stays
 	tags, err := next.writeTags(c.n)
 	if err != nil {
 		return held{}, err

@@ -213,8 +213,11 @@ func (s *signIn) GetToken(ctx context.Context, o policy.TokenRequestOptions) (az
 			t, err = s.cred.GetToken(ctx, o)
 		}
 	}
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
 		s.last = t.Token
+		s.b.gate.pass(true)
+	}
+	if err == nil || ctx.Err() != nil {
 		return t, err
 	}
 	return t, s.b.refused(err, o.TenantID)

@@ -79,7 +79,7 @@ func (c call) liveItems(ctx context.Context, keep func(item)) error {
 			return c.classify(ctx, errNoVault, actMetadata)
 		}
 		for _, p := range page.Value {
-			if p != nil && p.ID != nil && !managed(p.Managed) {
+			if p != nil && p.ID != nil {
 				keep(item{name: nameOf(strings.ToLower(p.ID.Name()), p.Tags)})
 			}
 		}
@@ -98,16 +98,13 @@ func (c call) deletedItems(ctx context.Context, keep func(item)) error {
 			return c.classify(ctx, errNoVault, actMetadata)
 		}
 		for _, p := range page.Value {
-			if p != nil && p.ID != nil && !managed(p.Managed) {
+			if p != nil && p.ID != nil {
 				keep(item{name: nameOf(strings.ToLower(p.ID.Name()), p.Tags), deleted: moment(p.DeletedDate), purge: moment(p.ScheduledPurgeDate)})
 			}
 		}
 	}
 	return nil
 }
-
-// managed tells what belongs to a certificate: it is changed by that alone.
-func managed(m *bool) bool { return m != nil && *m }
 
 // yield tells items, folded if so asked, with their versions unless names are
 // enough.

@@ -13,8 +13,8 @@ import (
 )
 
 // A gate lets one request go first. It brings the challenge and the token;
-// those that came meanwhile would each have asked for both. If it fails, those
-// that waited go on by themselves.
+// those that came meanwhile would each have asked for both. They go on as soon
+// as the token is there, or if there is none: then by themselves.
 type gate struct {
 	mu    sync.Mutex
 	open  bool
@@ -37,15 +37,22 @@ func (g *gate) Do(r *policy.Request) (*http.Response, error) {
 			return nil, r.Raw().Context().Err()
 		}
 	}
-	round := make(chan struct{})
-	g.round = round
+	g.round = make(chan struct{})
 	g.mu.Unlock()
 	resp, err := r.Next()
+	g.pass(false)
+	return resp, err
+}
+
+// pass lets those go on that wait; with a token, all from now on.
+func (g *gate) pass(token bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.open, g.round = err == nil && resp.StatusCode != http.StatusUnauthorized, nil
-	close(round)
-	return resp, err
+	g.open = g.open || token
+	if g.round != nil {
+		close(g.round)
+		g.round = nil
+	}
 }
 
 // limits keep a vault's rates, so that the service need not refuse: each try
@@ -57,7 +64,7 @@ func newLimits(t tuning) limits {
 		if perSecond == 0 {
 			return rate.NewLimiter(rate.Inf, 0)
 		}
-		return rate.NewLimiter(rate.Limit(perSecond), int(perSecond))
+		return rate.NewLimiter(rate.Limit(perSecond), max(int(perSecond), 1))
 	}
 	return limits{limiter(t.perSecond), limiter(t.writes)}
 }

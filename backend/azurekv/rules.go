@@ -13,12 +13,13 @@ import (
 // reading values and metadata, and nothing else.
 const secretsUser = "4633458b-17de-408a-b874-0445c86b69e6" //nolint:gosec // the same in every tenant, and no secret
 
-// actions are what a verb needs of a vault. A put needs the metadata to carry
+// actions are what a verb needs of a vault. A version is found, and a deleted
+// secret told from a missing one, by the metadata; a put needs it to carry
 // along what is the secret's, and to notice other writers.
 func actions(v secret.Verb) []string {
 	switch v {
 	case secret.Get, secret.Use:
-		return []string{actGet}
+		return []string{actGet, actMetadata}
 	case secret.List:
 		return []string{actMetadata}
 	case secret.Put:
@@ -56,7 +57,7 @@ func (b *Backend) Rules(names []secret.Name, verbs ...secret.Verb) ([]secret.Rul
 		return nil, nil
 	}
 	slices.Sort(need)
-	g := grants{vault: b.vaultName(), names: encoded, actions: slices.Compact(need)}
+	g := grants{vault: b.vaultName(), names: encoded, actions: slices.Compact(need), list: slices.Contains(verbs, secret.List)}
 	return []secret.Rule{{Language: "sh", Text: g.shell()}, {Language: "bicep", Text: g.bicep()}}, nil
 }
 
@@ -86,10 +87,19 @@ func (b *Backend) vaultName() string {
 type grants struct {
 	vault          string
 	names, actions []string
+	list           bool
+}
+
+// head says in a comment what is allowed, and what is not.
+func (g grants) head(comment string) string {
+	s := fmt.Sprintf("%s %s of %d in Key Vault %s, and nothing else\n", comment, strings.Join(g.actions, ", "), len(g.names), g.vault)
+	if g.list {
+		s += comment + " (to list names takes readMetadata on the vault itself, which shows all that it has: it is not given here)\n"
+	}
+	return s
 }
 
 // builtin reports whether Azure's own role for readers is what is needed.
-// Getting a value alone needs less than it allows: no metadata.
 func (g grants) builtin() bool { return slices.Equal(g.actions, []string{actGet, actMetadata}) }
 
 // role is the name of a role that is defined for these actions: the same ones
@@ -110,10 +120,10 @@ func (g grants) dataActions() []string {
 // by variables that must be set.
 func (g grants) shell() string {
 	var w strings.Builder
-	fmt.Fprintf(&w, `# %s of %d in Key Vault %s, and nothing else
-: "${SUBSCRIPTION:?the id of the subscription}" "${GROUP:?the resource group of the vault}" "${PRINCIPAL:?the object id of who is allowed}"
+	w.WriteString(g.head("#"))
+	fmt.Fprintf(&w, `: "${SUBSCRIPTION:?the id of the subscription}" "${GROUP:?the resource group of the vault}" "${PRINCIPAL:?the object id of who is allowed}"
 VAULT="/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP/providers/Microsoft.KeyVault/vaults/%s"
-`, strings.Join(g.actions, ", "), len(g.names), g.vault, g.vault)
+`, g.vault)
 	role := secretsUser
 	if !g.builtin() {
 		role = g.role()
@@ -137,14 +147,14 @@ VAULT="/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP/providers/Microsoft.Ke
 // bicep writes the same as a template.
 func (g grants) bicep() string {
 	var w strings.Builder
-	fmt.Fprintf(&w, `// %s of %d in Key Vault %s, and nothing else
-param principalId string
+	w.WriteString(g.head("//"))
+	fmt.Fprintf(&w, `param principalId string
 param principalType string = 'ServicePrincipal'
 param vaultName string = '%s'
 var secretNames = [
   '%s'
 ]
-`, strings.Join(g.actions, ", "), len(g.names), g.vault, g.vault, strings.Join(g.names, "'\n  '"))
+`, g.vault, strings.Join(g.names, "'\n  '"))
 	role := `subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '` + secretsUser + `')`
 	if !g.builtin() {
 		role = "writer.id"

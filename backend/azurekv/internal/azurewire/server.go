@@ -36,6 +36,7 @@ type Options struct {
 	RetentionDays int           // 0: 90
 	Protected     bool          // purge protection
 	TokenLife     time.Duration // 0: an hour
+	Tenant        string        // that the challenge names; empty: adfs, of which clients ask no directory
 	EmptyPages    bool          // each page is followed by an empty one
 	Backups       []byte        // 32 bytes: the key of backups, the same for vaults of one subscription; nil: its own
 }
@@ -69,6 +70,9 @@ func Start(o Options) (*Server, error) {
 	}
 	if o.TokenLife == 0 {
 		o.TokenLife = time.Hour
+	}
+	if o.Tenant == "" {
+		o.Tenant = "adfs"
 	}
 	if o.Backups == nil {
 		o.Backups = random(32)

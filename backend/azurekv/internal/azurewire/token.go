@@ -88,7 +88,7 @@ func encode(v any) string {
 func (s *Server) token(audience, subject string) string {
 	now := s.now()
 	text := encode(map[string]string{"alg": "HS256", "typ": "JWT"}) + "." +
-		encode(claims{audience, s.base() + "/adfs", subject, "adfs", subject, now.Add(s.opts.TokenLife).Unix(), now.Unix(), s.round()})
+		encode(claims{audience, s.base() + "/" + s.opts.Tenant, subject, s.opts.Tenant, subject, now.Add(s.opts.TokenLife).Unix(), now.Unix(), s.round()})
 	return text + "." + base64.RawURLEncoding.EncodeToString(s.mac(text))
 }
 
@@ -122,7 +122,7 @@ func (s *Server) authorised(w http.ResponseWriter, r *http.Request) bool {
 	case c.Round < s.round():
 		s.count("revoked")
 		demand := base64.StdEncoding.EncodeToString([]byte(`{"access_token":{"nbf":{"essential":true,"value":"1"}}}`))
-		w.Header().Set("WWW-Authenticate", `Bearer realm="", authorization_uri="`+s.base()+`/adfs", error="insufficient_claims", claims="`+demand+`"`)
+		w.Header().Set("WWW-Authenticate", `Bearer realm="", authorization_uri="`+s.base()+`/`+s.opts.Tenant+`", error="insufficient_claims", claims="`+demand+`"`)
 		Fault{401, "Unauthorized", "", "Continuous access evaluation resulted in a claims challenge.", nil}.WriteTo(w)
 	default:
 		return true
@@ -131,7 +131,7 @@ func (s *Server) authorised(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (s *Server) challenge(w http.ResponseWriter, message string) {
-	w.Header().Set("WWW-Authenticate", `Bearer authorization="`+s.base()+`/adfs", resource="`+s.resource()+`"`)
+	w.Header().Set("WWW-Authenticate", `Bearer authorization="`+s.base()+`/`+s.opts.Tenant+`", resource="`+s.resource()+`"`)
 	Fault{401, "Unauthorized", "", message, nil}.WriteTo(w)
 }
 
