@@ -130,7 +130,9 @@ func TestUnknownOutcomeIsSaid(t *testing.T) {
 func TestHalfAWriteIsSaid(t *testing.T) {
 	s := theServer(t)
 	b, p := s.behind(t)
-	p.Set(fault.Rule{On: func(r *http.Request) bool { return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/metadata/") }, Do: fault.Give(says(403, "1 error occurred:\n\t* permission denied\n\n"))})
+	p.Set(fault.Rule{On: func(r *http.Request) bool {
+		return r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/metadata/")
+	}, Do: fault.Give(says(403, "1 error occurred:\n\t* permission denied\n\n"))})
 	_, err := b.Put(t.Context(), "a", secret.Text(canary), &secret.PutOptions{Annotations: &secret.Annotations{Description: "d"}})
 	fails(t, err, secret.Denied, "version 1 was written, but its id, description or tags were not", "/metadata/a")
 }
