@@ -109,7 +109,11 @@ func (a *app) newListing(env string, f listFlags, due map[secret.Name]time.Durat
 	case f.deleted:
 		l.table = &table{head: []string{"NAME", "DELETED", "GONE"}}
 		l.cells = func(m secret.Meta) []string {
-			return []string{string(m.Name), a.ago(m.Deleted), "in " + a.left(m.Purge)}
+			when := "never"
+			if !m.Purge.IsZero() {
+				when = "in " + a.left(m.Purge)
+			}
+			return []string{string(m.Name), a.ago(m.Deleted), when}
 		}
 	case f.long && len(due) == 0:
 		l.table = &table{head: []string{"NAME", "VERSION", "AGE", "TAGS"}, right: map[int]bool{1: true}}

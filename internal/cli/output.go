@@ -217,6 +217,19 @@ func (a *app) ago(t time.Time) string {
 // 30 days left.
 func (a *app) left(t time.Time) string { return span(t.Sub(a.now()) + 30*time.Second) }
 
+// gone tells when a deleted secret is gone: some stores keep it until somebody
+// destroys it.
+func (a *app) gone(m secret.Meta) string {
+	switch {
+	case m.Deleted.IsZero():
+		return "gone for ever"
+	case m.Purge.IsZero():
+		return "kept until it is destroyed"
+	default:
+		return "gone in " + a.left(m.Purge)
+	}
+}
+
 // span writes a length of time in the largest unit that fits.
 func span(d time.Duration) string {
 	switch {

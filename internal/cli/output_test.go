@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tacit-secrets/tacit/secret"
 )
 
 // capture makes an app whose stdout is a file, and returns how to read it.
@@ -115,6 +117,15 @@ func TestTimes(t *testing.T) {
 		past, future := now.Add(-c.ago), now.Add(c.ago)
 		if got := [3]string{a.age(past), a.ago(past), a.left(future)}; got != [3]string{c.age, c.ago2, c.due} {
 			t.Errorf("%s: %q", c.ago, got)
+		}
+	}
+	for want, m := range map[string]secret.Meta{
+		"gone in 30d":                {Deleted: now, Purge: now.Add(30 * 24 * time.Hour)},
+		"kept until it is destroyed": {Deleted: now},
+		"gone for ever":              {},
+	} {
+		if got := a.gone(m); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 	if got := a.left(now.Add(30*24*time.Hour - 2*time.Second)); got != "30d" {

@@ -48,8 +48,8 @@ func (a *app) delete(ctx context.Context, arg string, opts *secret.DeleteOptions
 	if a.flags.json {
 		return a.object(changeJSON{Env: r.Env, Name: string(r.Name), Deleted: m.Deleted, Purge: m.Purge})
 	}
-	a.done("deleted", r.String(), "gone in %s", a.left(m.Purge))
-	if !a.flags.quiet {
+	a.done("deleted", r.String(), "%s", a.gone(m))
+	if !a.flags.quiet && !m.Deleted.IsZero() {
 		a.hint("bring it back:  tacit undelete %s", r)
 	}
 	return nil
