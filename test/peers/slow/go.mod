@@ -1,0 +1,3 @@
+module github.com/tacit-secrets/tacit/test/peers/slow
+
+go 1.26
