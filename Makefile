@@ -56,6 +56,7 @@ cross:
 bench: build
 	$(GO) test -run '^$$' -bench 'Run$$|Many|Reads|Puts|References|Append' -benchtime 2s ./cmd/tacit . ./broker ./audit
 	python3 test/peers/bench.py bin/tacit
+	python3 test/peers/stores.py bin/tacit
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./backend/... ./internal/... ./policy
 
 # Each fuzz target for FUZZTIME.

@@ -63,7 +63,7 @@ func (d *DB) reader(ctx context.Context) (*lite.Conn, error) {
 		if !ok {
 			return nil, errClosed(d.path)
 		}
-		if c != nil {
+		if c = d.opened(c); c != nil {
 			return c, nil
 		}
 		c, err := d.dialFile(ctx, "query_only = ON")
@@ -75,6 +75,27 @@ func (d *DB) reader(ctx context.Context) (*lite.Conn, error) {
 	case <-ctx.Done():
 		return nil, lite.Classify(d.path, ctx.Err())
 	}
+}
+
+// opened returns an open connection in the place of one that is not, if one is
+// idle: to open one costs as much as many reads, and a command needs just one.
+func (d *DB) opened(c *lite.Conn) *lite.Conn {
+	for range maxReaders - 1 {
+		if c != nil {
+			return c
+		}
+		select {
+		case next, ok := <-d.readers:
+			if !ok {
+				return nil
+			}
+			d.readers <- c
+			c = next
+		default:
+			return nil
+		}
+	}
+	return c
 }
 
 // snapshot reads the state row in the connection's transaction, and brings

@@ -1,0 +1,44 @@
+package state
+
+import (
+	"context"
+	"testing"
+
+	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
+)
+
+// To open a connection costs as much as many reads: one after the other they
+// need one.
+func TestReadsOneAfterTheOtherShareAConnection(t *testing.T) {
+	d := newFixture(t).DB
+	for range 2 * maxReaders {
+		noError(t, d.read(t.Context(), func(*lite.Conn) error { return nil }))
+	}
+	if n := openReaders(d); n != 1 {
+		t.Errorf("%d connections are open", n)
+	}
+	// At once they have one each.
+	all := make([]*lite.Conn, maxReaders)
+	for i := range all {
+		var err error
+		all[i], err = d.reader(context.WithoutCancel(t.Context()))
+		noError(t, err)
+	}
+	for _, c := range all {
+		d.readers <- c
+	}
+	if n := openReaders(d); n != maxReaders {
+		t.Errorf("%d connections are open for %d at once", n, maxReaders)
+	}
+}
+
+func openReaders(d *DB) (n int) {
+	for range maxReaders {
+		c := <-d.readers
+		if c != nil {
+			n++
+		}
+		d.readers <- c
+	}
+	return n
+}
