@@ -19,12 +19,16 @@ type signer interface {
 	// signIn returns a token. refused is the one that the store no longer
 	// takes, empty at first: who has no other answers Unauthenticated.
 	signIn(ctx context.Context, refused string) (signed, error)
+	// again tells whether it makes a new token each time.
+	again() bool
 }
 
 // signed is what a sign-in brings.
 type signed struct {
-	token string
-	ttl   time.Duration // from now; 0: not known, or for ever
+	token     string
+	ttl       time.Duration // from now; 0: not known, or for ever
+	renewable bool
+	minted    bool // by this sign-in: ours to revoke
 }
 
 // newSigner returns the signer of a method. The error is Invalid.
@@ -32,6 +36,18 @@ func (b *Backend) newSigner(a Auth) (signer, error) {
 	switch a.Method {
 	case "", "token":
 		return newTokenSigner(a)
+	case "approle":
+		return b.newApproleSigner(a)
+	case "kubernetes":
+		return b.newKubernetesSigner(a)
+	case "jwt":
+		return b.newJWTSigner(a)
+	case "userpass":
+		return b.newUserpassSigner(a)
+	case "cert":
+		return b.newCertSigner(a)
+	case "aws":
+		return b.newAWSSigner(a)
 	default:
 		return nil, secret.Errorf(secret.Invalid, "", "%q is no way to sign in to Vault", a.Method)
 	}
@@ -49,6 +65,8 @@ func newTokenSigner(a Auth) (signer, error) {
 	}
 	return &tokenSigner{a.Token, a.TokenFile}, nil
 }
+
+func (s *tokenSigner) again() bool { return false }
 
 // signIn reads the file again: an agent beside us may have renewed the token.
 func (s *tokenSigner) signIn(_ context.Context, refused string) (signed, error) {
@@ -81,43 +99,4 @@ func readToken(file string) (string, error) {
 		return "", secret.Errorf(secret.Unauthenticated, "", "%s holds no token\n  vault login", file)
 	}
 	return string(bytes.TrimSpace(b[:n])), nil
-}
-
-// early is how long before its end a token is no longer sent.
-const early = 10 * time.Second
-
-// session keeps the token of a sign-in. Only one caller signs in at a time.
-type session struct {
-	how    signer
-	turn   chan struct{} // holds one element: whose turn it is to look or sign in
-	signed signed
-	end    time.Time // of the token; zero: not known, or never
-}
-
-func newSession(how signer) *session {
-	s := &session{how: how, turn: make(chan struct{}, 1)}
-	s.turn <- struct{}{}
-	return s
-}
-
-// token returns the token to send. refused is one that the store did not take:
-// a sign-in follows, unless another caller's already did.
-func (s *session) token(ctx context.Context, refused string) (string, error) {
-	select {
-	case <-s.turn:
-		defer func() { s.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return "", interrupted(ctx, "")
-	}
-	if s.signed.token != "" && s.signed.token != refused && (s.end.IsZero() || time.Until(s.end) > early) {
-		return s.signed.token, nil
-	}
-	got, err := s.how.signIn(ctx, refused)
-	if err != nil {
-		return "", err
-	}
-	if s.signed, s.end = got, (time.Time{}); got.ttl > 0 {
-		s.end = time.Now().Add(got.ttl)
-	}
-	return got.token, nil
 }

@@ -101,7 +101,7 @@ func open(s Settings, address *url.URL, transport http.RoundTripper) (*Backend, 
 	if err != nil {
 		return nil, err
 	}
-	b.session = newSession(how)
+	b.session = newSession(how, b)
 	return b, nil
 }
 

@@ -36,8 +36,12 @@ type request struct {
 	// once says that a second try may do harm: where the first one may have
 	// been carried out, the error is unclear.
 	once bool
-	// open: sent without a token, as a sign-in is.
+	// open: sent without the session's token, as a sign-in is.
 	open bool
+	// token is sent instead of it, where the request is open.
+	token string
+	// space is the namespace that is meant, if it is another one.
+	space string
 }
 
 // An answer is what the store said. Status 2xx is success; 404 with Data is
@@ -55,6 +59,8 @@ type answer struct {
 	Renewable     bool            `json:"renewable"`
 	Warnings      []string        `json:"warnings"`
 	Errors        []string        `json:"errors"`
+
+	whole []byte // the text
 }
 
 // ok tells success.
@@ -164,7 +170,7 @@ func (b *Backend) done(ctx context.Context, r request, got *answer, err error) (
 
 func (b *Backend) tokenFor(ctx context.Context, r request, refused string) (string, error) {
 	if r.open {
-		return "", nil
+		return r.token, nil
 	}
 	return b.session.token(ctx, refused)
 }
@@ -206,6 +212,9 @@ func (b *Backend) try(ctx context.Context, r request, token string) (*answer, er
 		out.Params.Set("list", "true")
 	}
 	out.ClientToken = token
+	if r.space != "" {
+		out.Headers.Set("X-Vault-Namespace", r.space)
+	}
 	if r.body != nil {
 		out.BodyBytes = r.body
 		out.Headers.Set("Content-Type", "application/json")
@@ -241,6 +250,7 @@ func read(resp *api.Response) (*answer, error) {
 			}
 		}
 	}
+	got.whole = text
 	got.status, got.tell = resp.StatusCode, resp.Header.Get("Retry-After")
 	if got.at, err = http.ParseTime(resp.Header.Get("Date")); err == nil {
 		got.at = got.at.Add(time.Second) // it has no fractions

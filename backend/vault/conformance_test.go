@@ -16,7 +16,7 @@ func TestConformanceKV2(t *testing.T) {
 	backendtest.Run(t, backendtest.Config{
 		New:           func(t backendtest.TB, _ func() time.Time) secret.Backend { return s.fresh(t, "2") },
 		Second:        s.second,
-		Capabilities:  []string{"versions", "swap", "create", "undelete", "remove versions", "annotations", "limits"},
+		Capabilities:  []string{"versions", "swap", "create", "undelete", "remove versions", "annotations", "limits", "leases", "posture", "rules"},
 		MaxValueBytes: MaxValueBytes,
 		NoPurge:       true,
 		OwnClock:      true,
@@ -33,7 +33,7 @@ func TestConformanceKV1(t *testing.T) {
 	backendtest.Run(t, backendtest.Config{
 		New:           func(t backendtest.TB, _ func() time.Time) secret.Backend { return s.fresh(t, "1") },
 		Second:        s.second,
-		Capabilities:  []string{"versions", "swap", "create", "undelete", "remove versions", "annotations", "limits"},
+		Capabilities:  []string{"versions", "swap", "create", "undelete", "remove versions", "annotations", "limits", "leases", "posture", "rules"},
 		Unsupported:   []string{"versions", "swap", "create", "undelete", "remove versions", "annotations", "limits"},
 		MaxValueBytes: MaxValueBytes,
 		OwnClock:      true,

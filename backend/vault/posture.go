@@ -1,0 +1,215 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+var _ secret.Prober = (*Backend)(nil)
+
+// Posture implements [secret.Prober]. It needs no right but to ask about the
+// token itself; what that is not told is unknown. An error says that the store
+// could not be asked at all.
+func (b *Backend) Posture(ctx context.Context) ([]secret.Finding, error) {
+	if err := interrupted(ctx, ""); err != nil {
+		return nil, err
+	}
+	if _, err := b.session.token(ctx, ""); err != nil {
+		return nil, err
+	}
+	var out []secret.Finding
+	for _, look := range []func(context.Context) ([]secret.Finding, error){b.audits, b.ownToken, b.rights, b.seal, b.transport} {
+		found, err := look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+func ok(check, format string, args ...any) secret.Finding {
+	return secret.Finding{Check: check, Status: secret.FindingOK, Evidence: fmt.Sprintf(format, args...)}
+}
+
+func bad(check, remedy, format string, args ...any) secret.Finding {
+	return secret.Finding{Check: check, Status: secret.FindingBad, Evidence: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+func unknown(check, remedy, evidence string) secret.Finding {
+	return secret.Finding{Check: check, Status: secret.FindingUnknown, Evidence: evidence, Remedy: remedy}
+}
+
+// ask reads a path into data; told is false where the token may not.
+func (b *Backend) ask(ctx context.Context, path string, data any) (told bool, err error) {
+	r := request{method: http.MethodGet, path: path, capability: "read"}
+	got, err := b.do(ctx, r)
+	switch {
+	case err != nil:
+		return false, err
+	case got.status == http.StatusForbidden && !unauthenticated(got):
+		return false, nil
+	case !got.ok():
+		return false, b.classify(r, got)
+	case json.Unmarshal(got.Data, data) != nil:
+		return false, b.strange("")
+	}
+	return true, nil
+}
+
+// The questions.
+const (
+	asksAudit  = "audit devices"
+	asksHashed = "audit log is hashed"
+	asksRoot   = "no root token"
+	asksTTL    = "token ends"
+	asksRights = "rights are narrow"
+	asksSeal   = "seal"
+	asksTLS    = "TLS"
+)
+
+// audits asks who records what is asked of the store. Only an administrator is
+// told: a refusal says nothing about whether there is one.
+func (b *Backend) audits(ctx context.Context) ([]secret.Finding, error) {
+	var devices map[string]struct {
+		Type    string            `json:"type"`
+		Options map[string]string `json:"options"`
+	}
+	told, err := b.ask(ctx, "sys/audit", &devices)
+	if !told {
+		const remedy = "vault audit list, as an administrator"
+		const evidence = "the token may not see sys/audit"
+		return []secret.Finding{unknown(asksAudit, remedy, evidence), unknown(asksHashed, remedy, evidence)}, err
+	}
+	names := slices.Sorted(maps.Keys(devices))
+	if len(names) == 0 {
+		return []secret.Finding{
+			bad(asksAudit, "vault audit enable file file_path=/var/log/vault.log", "none is enabled: nothing records who read what"),
+			unknown(asksHashed, "vault audit enable file file_path=/var/log/vault.log", "there is no audit device"),
+		}, nil
+	}
+	var raw []string
+	for _, n := range names {
+		if devices[n].Options["log_raw"] == "true" {
+			raw = append(raw, n)
+		}
+	}
+	out := []secret.Finding{ok(asksAudit, "%d: %s", len(names), strings.Join(names, " "))}
+	if len(raw) > 0 {
+		return append(out, bad(asksHashed, "vault audit disable "+raw[0]+", and enable it without log_raw", "log_raw writes values as they are: %s", strings.Join(raw, " "))), nil
+	}
+	return append(out, ok(asksHashed, "no device has log_raw")), nil
+}
+
+// ownToken asks what token tacit uses.
+func (b *Backend) ownToken(ctx context.Context) ([]secret.Finding, error) {
+	var token struct {
+		Policies []string `json:"policies"`
+		Identity []string `json:"identity_policies"`
+		TTL      int64    `json:"ttl"`
+		Type     string   `json:"type"`
+		Renew    bool     `json:"renewable"`
+	}
+	told, err := b.ask(ctx, "auth/token/lookup-self", &token)
+	if !told {
+		const remedy = `path "auth/token/lookup-self" { capabilities = ["read"] }`
+		return []secret.Finding{unknown(asksRoot, remedy, "the token may not look at itself"), unknown(asksTTL, remedy, "the token may not look at itself")}, err
+	}
+	policies := slices.Concat(token.Policies, token.Identity)
+	slices.Sort(policies)
+	policies = slices.Compact(policies)
+	out := []secret.Finding{ok(asksRoot, "policies: %s", strings.Join(policies, " "))}
+	if slices.Contains(policies, "root") {
+		out[0] = bad(asksRoot, "tacit policy export, then sign in with what it allows", "the token that tacit uses may do everything")
+	}
+	if token.TTL == 0 {
+		return append(out, bad(asksTTL, "vault token create -ttl=8h, or another method of signing in", "the token never ends")), nil
+	}
+	how := "cannot be renewed"
+	if token.Renew {
+		how = "can be renewed"
+	}
+	return append(out, ok(asksTTL, "in %s, %s", time.Duration(token.TTL)*time.Second, how)), nil
+}
+
+// rights asks what the token may do beside what it is for: at names that nobody
+// declared, and where the store itself is governed.
+func (b *Backend) rights(ctx context.Context) ([]secret.Finding, error) {
+	const canary = "tacit-canary-that-nobody-declared"
+	mount := b.settings.Mount
+	paths := []string{
+		mount + "/data/" + canary, mount + "/metadata/" + canary, mount + "/" + canary, mount + "/config",
+		"sys/auth", "sys/mounts/" + canary, "sys/policies/acl/" + canary, "sys/audit/" + canary, "auth/token/create", "sys/leases/revoke-prefix/" + canary,
+	}
+	r := request{method: http.MethodPost, path: "sys/capabilities-self", capability: "update", body: jsonBody(map[string]any{"paths": paths})}
+	got, err := b.do(ctx, r)
+	const remedy = "tacit policy export writes a policy for what is declared"
+	switch {
+	case err != nil:
+		return nil, err
+	case !got.ok():
+		return []secret.Finding{unknown(asksRights, `path "sys/capabilities-self" { capabilities = ["update"] }`, "the token may not ask what it may do")}, nil
+	}
+	var may map[string]json.RawMessage
+	if json.Unmarshal(got.Data, &may) != nil {
+		return nil, b.strange("")
+	}
+	var wide []string
+	for _, p := range paths {
+		var caps []string
+		if json.Unmarshal(may[p], &caps) == nil && len(caps) > 0 && !slices.Contains(caps, "deny") {
+			slices.Sort(caps)
+			wide = append(wide, p+" ("+strings.Join(caps, " ")+")")
+		}
+	}
+	if len(wide) > 0 {
+		return []secret.Finding{bad(asksRights, remedy, "the token may use what nobody declared: %s", strings.Join(wide, ", "))}, nil
+	}
+	return []secret.Finding{ok(asksRights, "nothing at %d paths that nobody declared", len(paths))}, nil
+}
+
+// seal asks how the store is opened. Everybody is told.
+func (b *Backend) seal(ctx context.Context) ([]secret.Finding, error) {
+	got, err := b.do(ctx, request{method: http.MethodGet, path: "sys/seal-status", open: true})
+	const remedy = "vault status"
+	if err != nil {
+		return nil, err
+	}
+	var s struct { // it has no envelope
+		Type    string `json:"type"`
+		T, N    int
+		Version string `json:"version"`
+	}
+	switch {
+	case !got.ok() || !reads(got.whole, &s) || s.Type == "":
+		return []secret.Finding{unknown(asksSeal, remedy, "the store did not tell")}, nil
+	case s.Type == "shamir" && s.T < 2:
+		return []secret.Finding{bad(asksSeal, "vault operator rekey -init -key-shares=5 -key-threshold=3", "one person's share of the key opens the store")}, nil
+	case s.Type == "shamir":
+		return []secret.Finding{ok(asksSeal, "%d of %d shares of the key open the store, version %s", s.T, s.N, s.Version)}, nil
+	default:
+		return []secret.Finding{ok(asksSeal, "the store is opened by %s, version %s", s.Type, s.Version)}, nil
+	}
+}
+
+func reads(text []byte, data any) bool { return json.Unmarshal(text, data) == nil }
+
+// transport tells how the store is reached.
+func (b *Backend) transport(context.Context) ([]secret.Finding, error) {
+	switch {
+	case !strings.HasPrefix(b.settings.Address, "https:"):
+		return []secret.Finding{bad(asksTLS, "address = \"https://…\"", "the address is http: values cross the network as they are, unless it is this machine")}, nil
+	case b.settings.TLS.CACert != "":
+		return []secret.Finding{ok(asksTLS, "only the authority of ca_cert is believed")}, nil
+	default:
+		return []secret.Finding{ok(asksTLS, "the authorities of this machine are believed")}, nil
+	}
+}
