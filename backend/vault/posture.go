@@ -36,7 +36,7 @@ func (b *Backend) Posture(ctx context.Context) ([]secret.Finding, error) {
 	return out, nil
 }
 
-func ok(check, format string, args ...any) secret.Finding {
+func good(check, format string, args ...any) secret.Finding {
 	return secret.Finding{Check: check, Status: secret.FindingOK, Evidence: fmt.Sprintf(format, args...)}
 }
 
@@ -102,11 +102,11 @@ func (b *Backend) audits(ctx context.Context) ([]secret.Finding, error) {
 			raw = append(raw, n)
 		}
 	}
-	out := []secret.Finding{ok(asksAudit, "%d: %s", len(names), strings.Join(names, " "))}
+	out := []secret.Finding{good(asksAudit, "%d: %s", len(names), strings.Join(names, " "))}
 	if len(raw) > 0 {
 		return append(out, bad(asksHashed, "vault audit disable "+raw[0]+", and enable it without log_raw", "log_raw writes values as they are: %s", strings.Join(raw, " "))), nil
 	}
-	return append(out, ok(asksHashed, "no device has log_raw")), nil
+	return append(out, good(asksHashed, "no device has log_raw")), nil
 }
 
 // ownToken asks what token tacit uses.
@@ -126,7 +126,7 @@ func (b *Backend) ownToken(ctx context.Context) ([]secret.Finding, error) {
 	policies := slices.Concat(token.Policies, token.Identity)
 	slices.Sort(policies)
 	policies = slices.Compact(policies)
-	out := []secret.Finding{ok(asksRoot, "policies: %s", strings.Join(policies, " "))}
+	out := []secret.Finding{good(asksRoot, "policies: %s", strings.Join(policies, " "))}
 	if slices.Contains(policies, "root") {
 		out[0] = bad(asksRoot, "tacit policy export, then sign in with what it allows", "the token that tacit uses may do everything")
 	}
@@ -137,7 +137,7 @@ func (b *Backend) ownToken(ctx context.Context) ([]secret.Finding, error) {
 	if token.Renew {
 		how = "can be renewed"
 	}
-	return append(out, ok(asksTTL, "in %s, %s", time.Duration(token.TTL)*time.Second, how)), nil
+	return append(out, good(asksTTL, "in %s, %s", time.Duration(token.TTL)*time.Second, how)), nil
 }
 
 // rights asks what the token may do beside what it is for: at names that nobody
@@ -173,7 +173,7 @@ func (b *Backend) rights(ctx context.Context) ([]secret.Finding, error) {
 	if len(wide) > 0 {
 		return []secret.Finding{bad(asksRights, remedy, "the token may use what nobody declared: %s", strings.Join(wide, ", "))}, nil
 	}
-	return []secret.Finding{ok(asksRights, "nothing at %d paths that nobody declared", len(paths))}, nil
+	return []secret.Finding{good(asksRights, "nothing at %d paths that nobody declared", len(paths))}, nil
 }
 
 // seal asks how the store is opened. Everybody is told.
@@ -189,18 +189,18 @@ func (b *Backend) seal(ctx context.Context) ([]secret.Finding, error) {
 		Version string `json:"version"`
 	}
 	switch {
-	case !got.ok() || !reads(got.whole, &s) || s.Type == "":
+	case !got.ok() || !parsed(got.whole, &s) || s.Type == "":
 		return []secret.Finding{unknown(asksSeal, remedy, "the store did not tell")}, nil
 	case s.Type == "shamir" && s.T < 2:
 		return []secret.Finding{bad(asksSeal, "vault operator rekey -init -key-shares=5 -key-threshold=3", "one person's share of the key opens the store")}, nil
 	case s.Type == "shamir":
-		return []secret.Finding{ok(asksSeal, "%d of %d shares of the key open the store, version %s", s.T, s.N, s.Version)}, nil
+		return []secret.Finding{good(asksSeal, "%d of %d shares of the key open the store, version %s", s.T, s.N, s.Version)}, nil
 	default:
-		return []secret.Finding{ok(asksSeal, "the store is opened by %s, version %s", s.Type, s.Version)}, nil
+		return []secret.Finding{good(asksSeal, "the store is opened by %s, version %s", s.Type, s.Version)}, nil
 	}
 }
 
-func reads(text []byte, data any) bool { return json.Unmarshal(text, data) == nil }
+func parsed(text []byte, data any) bool { return json.Unmarshal(text, data) == nil }
 
 // transport tells how the store is reached.
 func (b *Backend) transport(context.Context) ([]secret.Finding, error) {
@@ -208,8 +208,8 @@ func (b *Backend) transport(context.Context) ([]secret.Finding, error) {
 	case !strings.HasPrefix(b.settings.Address, "https:"):
 		return []secret.Finding{bad(asksTLS, "address = \"https://…\"", "the address is http: values cross the network as they are, unless it is this machine")}, nil
 	case b.settings.TLS.CACert != "":
-		return []secret.Finding{ok(asksTLS, "only the authority of ca_cert is believed")}, nil
+		return []secret.Finding{good(asksTLS, "only the authority of ca_cert is believed")}, nil
 	default:
-		return []secret.Finding{ok(asksTLS, "the authorities of this machine are believed")}, nil
+		return []secret.Finding{good(asksTLS, "the authorities of this machine are believed")}, nil
 	}
 }
