@@ -33,7 +33,7 @@ func (b *Backend) Put(ctx context.Context, n secret.Name, v secret.Value, o *sec
 		}
 	}
 	if err != nil || kept {
-		return w.version(ctx), err
+		return w.written(ctx, err)
 	}
 	return w.finish(ctx, nil, w.opts.Annotations)
 }
@@ -131,16 +131,16 @@ func (w *writing) finish(ctx context.Context, labels []string, a *secret.Annotat
 			continue
 		}
 		if err := w.move(ctx, l); err != nil {
-			return w.version(ctx), w.partly(err, "the stage "+string(stagesOf([]string{l})[0]))
+			return secret.Version{}, w.partly(err, "the stage "+string(stagesOf([]string{l})[0]))
 		}
 	}
 	if a == nil {
-		return w.version(ctx), nil
+		return w.written(ctx, nil)
 	}
 	if !w.described {
 		_, err := send(ctx, w.s, w.s.write.UpdateSecret, &secretsmanager.UpdateSecretInput{SecretId: &w.id, ClientRequestToken: aws.String(newToken()), Description: &a.Description})
 		if err := w.refused(ctx, "UpdateSecret", err); err != nil {
-			return w.version(ctx), w.partly(err, "the description")
+			return secret.Version{}, w.partly(err, "the description")
 		}
 	}
 	m, err := w.b.look(ctx, w.s, w.n)
@@ -148,9 +148,9 @@ func (w *writing) finish(ctx context.Context, labels []string, a *secret.Annotat
 		err = w.b.retag(ctx, w.s, m, a.Tags)
 	}
 	if err != nil {
-		return w.version(ctx), w.partly(err, "the tags")
+		return secret.Version{}, w.partly(err, "the tags")
 	}
-	return w.version(ctx), nil
+	return w.written(ctx, nil)
 }
 
 // move gives a label to the new version, wherever it is now.
@@ -186,20 +186,23 @@ func (w *writing) partly(err error, what string) error {
 	return &secret.Error{Kind: secret.KindOf(err), State: secret.StateOf(err), Name: w.n, Version: secret.VersionID(w.token), Text: "version " + w.token + " was written, but not " + what + ": " + textOf(err)}
 }
 
-// version describes the version that was written. AWS does not say with a
-// write when it was made, and who may write need not be allowed to look: then
-// it has no number.
-func (w *writing) version(ctx context.Context) secret.Version {
+// written describes the version that was written, unless that failed. AWS does
+// not say with a write when it was made, and who may write need not be allowed
+// to look: then it has no number.
+func (w *writing) written(ctx context.Context, err error) (secret.Version, error) {
+	if err != nil {
+		return secret.Version{}, err
+	}
 	if h, err := w.b.versions(ctx, w.s, w.n); err == nil {
 		if v, ok := h.find(secret.VersionID(w.token)); ok {
-			return v
+			return v, nil
 		}
 	}
 	labels := w.labels
 	if labels == nil {
 		labels = []string{labelCurrent}
 	}
-	return secret.Version{ID: secret.VersionID(w.token), Stages: stagesOf(labels)}
+	return secret.Version{ID: secret.VersionID(w.token), Stages: stagesOf(labels)}, nil
 }
 
 // Create makes a secret that has no version yet.

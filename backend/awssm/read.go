@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +36,14 @@ func (b *Backend) Get(ctx context.Context, n secret.Name, at secret.At) (secret.
 func (b *Backend) get(ctx context.Context, s *session, client *secretsmanager.Client, n secret.Name, in *secretsmanager.GetSecretValueInput) (secret.Version, error) {
 	out, err := send(ctx, s, client.GetSecretValue, in)
 	if err != nil {
-		return secret.Version{}, b.classify(asking{ctx, s, "secretsmanager:GetSecretValue", n, err})
+		err = b.classify(asking{ctx, s, "secretsmanager:GetSecretValue", n, err})
+		if secret.KindOf(err) == secret.NotFound && secret.StateOf(err) == 0 && (in.VersionId != nil || in.VersionStage != nil) {
+			// Which of the two is missing AWS says in words only: ask.
+			if m, looked := b.look(ctx, s, n); looked == nil && m.Deleted.IsZero() {
+				err = noVersion(n, secret.VersionID(aws.ToString(in.VersionId)))
+			}
+		}
+		return secret.Version{}, err
 	}
 	if aws.ToString(out.VersionId) == "" || out.SecretString == nil && out.SecretBinary == nil {
 		return secret.Version{}, b.empty(asking{ctx, s, "secretsmanager:GetSecretValue", n, nil})
@@ -84,7 +92,10 @@ type told struct {
 }
 
 func (t told) version() secret.Version {
-	v := secret.Version{ID: secret.VersionID(aws.ToString(t.id)), Stages: stagesOf(t.labels), Secret: &secret.Meta{UID: aws.ToString(t.arn)}}
+	v := secret.Version{ID: secret.VersionID(aws.ToString(t.id)), Stages: stagesOf(t.labels)}
+	if arn := aws.ToString(t.arn); strings.HasPrefix(arn, "arn:") {
+		v.Secret = &secret.Meta{UID: arn}
+	}
 	if t.created != nil {
 		v.Created, v.Updated = *t.created, *t.created
 		v.Number = uint64(max(0, t.created.UnixMilli()))
@@ -163,12 +174,9 @@ func (b *Backend) versions(ctx context.Context, s *session, n secret.Name) (hist
 			break
 		}
 	}
-	newestFirst(h.list)
+	slices.Reverse(h.list)
+	slices.SortStableFunc(h.list, func(a, b secret.Version) int { return cmp.Compare(b.Number, a.Number) })
 	return h, nil
-}
-
-func newestFirst(list []secret.Version) {
-	slices.SortStableFunc(list, func(a, b secret.Version) int { return cmp.Compare(b.Number, a.Number) })
 }
 
 // Versions yields all versions, newest first, as they were when it began.
@@ -218,7 +226,7 @@ func (b *Backend) describe(ctx context.Context, s *session, n secret.Name) (secr
 	if err != nil {
 		return m, err
 	}
-	if l.err == nil && l.arn == m.UID {
+	if l.err == nil && (l.arn == m.UID || !strings.HasPrefix(l.arn, "arn:")) {
 		m.Versions, m.Complete = l.list, true
 		for i := range m.Versions {
 			m.Versions[i].Secret = nil

@@ -19,25 +19,26 @@ func (b *Backend) Swap(ctx context.Context, n secret.Name, old secret.At, v secr
 	if err != nil {
 		return secret.Version{}, err
 	}
-	h, err := b.versions(ctx, w.s, n)
-	switch {
-	case secret.KindOf(err) == secret.NotFound && secret.StateOf(err) == 0:
-		h, err = w.first(ctx, old)
-		if err != nil || h.arn == "" {
-			return w.version(ctx), err
-		}
-	case secret.StateOf(err) == secret.Deleted:
-		return secret.Version{}, inTheWay(n)
-	case err != nil:
+	m, made, err := w.there(ctx, old)
+	if err != nil || made {
+		return w.written(ctx, err)
+	}
+	h, err := w.history(ctx, old, m)
+	if err != nil {
 		return secret.Version{}, err
 	}
 	if _, taken := h.find(w.opts.ID); taken {
-		err := w.put(ctx) // AWS compares the values and changes nothing
-		return w.version(ctx), err
+		return w.written(ctx, w.put(ctx)) // AWS compares the values and changes nothing
 	}
-	current, has := h.holder(secret.Current)
-	if err := w.compare(ctx, old, current, has); err != nil {
-		return secret.Version{}, err
+	if !m.Deleted.IsZero() {
+		return secret.Version{}, inTheWay(n)
+	}
+	current, has := m.Current()
+	if v, ok := h.find(current.ID); ok {
+		current = v
+	}
+	if !fits(old, current, has) {
+		return secret.Version{}, w.lost(current.ID)
 	}
 	if w.labels != nil && !slices.Contains(w.labels, labelCurrent) && has {
 		return w.beside(ctx, h, current)
@@ -45,41 +46,58 @@ func (b *Backend) Swap(ctx context.Context, n secret.Name, old secret.At, v secr
 	return w.swap(ctx, current, has)
 }
 
-// first makes the secret, if old demands that there is none. The history is
-// that of the secret if another one made it meanwhile, else empty.
-func (w *writing) first(ctx context.Context, old secret.At) (history, error) {
+// history lists the versions where they are needed: AWS tells numbers, and ids
+// without a stage, apart. Those of a deleted secret it may refuse to list.
+func (w *writing) history(ctx context.Context, old secret.At, m secret.Meta) (history, error) {
+	if old.Number == 0 && w.opts.ID == "" && len(w.labels) == 0 {
+		return history{}, nil
+	}
+	h, err := w.b.versions(ctx, w.s, w.n)
+	if !m.Deleted.IsZero() {
+		err = nil
+	}
+	return h, err
+}
+
+// there describes the secret that a version is to be replaced of. Where there
+// is none it is made, if old demands that: true.
+func (w *writing) there(ctx context.Context, old secret.At) (secret.Meta, bool, error) {
+	m, err := w.b.look(ctx, w.s, w.n)
+	if secret.KindOf(err) != secret.NotFound {
+		return m, false, err
+	}
+	if made, err := w.first(ctx, old); made || err != nil {
+		return m, made, err
+	}
+	m, err = w.b.look(ctx, w.s, w.n) // made by another one meanwhile
+	return m, false, err
+}
+
+// first makes the secret, if old demands that there is none; false: another
+// one made it meanwhile.
+func (w *writing) first(ctx context.Context, old secret.At) (bool, error) {
 	if old != (secret.At{}) {
-		return history{}, secret.Errorf(secret.Conflict, w.n, "there is no such secret to replace a version of")
+		return false, secret.Errorf(secret.Conflict, w.n, "there is no such secret to replace a version of")
 	}
 	err := w.create(ctx)
 	switch {
 	case err == nil:
 		_, err = w.finish(ctx, w.labels, nil)
-		return history{}, err
+		return true, err
 	case secret.KindOf(err) == secret.Conflict && secret.StateOf(err) == 0:
-		return w.b.versions(ctx, w.s, w.n)
+		return false, nil
 	default:
-		return history{}, err
+		return false, err
 	}
 }
 
-// compare refuses where the current version is not the old one.
-func (w *writing) compare(ctx context.Context, old secret.At, current secret.Version, has bool) error {
-	var match bool
-	switch {
-	case !has:
-		match = old == secret.At{}
-	default:
-		match = old != (secret.At{}) && (old.ID == "" || old.ID == current.ID) && (old.Number == 0 || old.Number == current.Number) &&
-			(old.Stage == "" || slices.Contains(current.Stages, old.Stage))
+// fits reports whether the current version is the old one.
+func fits(old secret.At, current secret.Version, has bool) bool {
+	if !has {
+		return old == secret.At{}
 	}
-	if match {
-		return nil
-	}
-	if m, err := w.b.look(ctx, w.s, w.n); err == nil && !m.Deleted.IsZero() {
-		return inTheWay(w.n)
-	}
-	return w.lost(current.ID)
+	return old != (secret.At{}) && (old.ID == "" || old.ID == current.ID) && (old.Number == 0 || old.Number == current.Number) &&
+		(old.Stage == "" || slices.Contains(current.Stages, old.Stage))
 }
 
 func (w *writing) lost(current secret.VersionID) error {
@@ -108,7 +126,7 @@ func (w *writing) swap(ctx context.Context, current secret.Version, has bool) (s
 			continue
 		}
 		if err := w.b.relabel(ctx, w.s, w.n, label, move{current.ID, ""}); err != nil && secret.KindOf(err) != secret.Conflict {
-			return w.version(ctx), w.partly(err, "the removal of the stage "+string(st)+" from the version before")
+			return secret.Version{}, w.partly(err, "the removal of the stage "+string(st)+" from the version before")
 		}
 	}
 	return w.finish(ctx, stages, w.opts.Annotations)
