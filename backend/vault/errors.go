@@ -36,7 +36,7 @@ func (b *Backend) classify(r request, got *answer) *secret.Error {
 		return secret.Errorf(secret.Invalid, r.name, "%s has no namespace %s\n  vault namespace list", b.where, b.settings.Namespace)
 	case got.said(saysOther):
 		b.mount.forget()
-		return secret.Errorf(secret.Unavailable, r.name, "%s/ of %s is of another version of the KV engine than it was, or than the settings say\n  version = 2", b.settings.Mount, b.where)
+		return secret.Errorf(secret.Unavailable, r.name, "%s/ of %s is of another version of the KV engine than it was, or than the settings say\n  kv_version = 2", b.settings.Mount, b.where)
 	case got.said(saysSwap), got.said(saysMetaSwap):
 		return secret.Errorf(secret.Conflict, r.name, "it was changed meanwhile")
 	}

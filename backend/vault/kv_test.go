@@ -112,7 +112,7 @@ func TestMountsArePaths(t *testing.T) {
 	}
 	none := s.with(t, "test/none", func(*Settings) {})
 	_, err := none.Get(t.Context(), "x", secret.At{})
-	fails(t, err, secret.Denied, "test/none/", "version = 2")
+	fails(t, err, secret.Denied, "test/none/", "kv_version = 2")
 	_, err = none.Put(t.Context(), "x", secret.Text(canary), nil)
 	fails(t, err, secret.Denied, "test/none/")
 	for _, version := range []int{1, 2} {

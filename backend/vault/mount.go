@@ -90,7 +90,7 @@ func (b *Backend) preflight(ctx context.Context, n secret.Name) (int, error) {
 		return 1, nil
 	case http.StatusForbidden:
 		return 0, secret.Errorf(secret.Denied, n,
-			"%s does not tell what is mounted at %s/: nothing is, or the token may use nothing there\n  vault secrets list, or say version = 2 beside the mount", b.where, path)
+			"%s does not tell what is mounted at %s/: nothing is, or the token may use nothing there\n  vault secrets list, or say kv_version = 2 beside the mount", b.where, path)
 	default:
 		return 0, b.classify(r, got)
 	}

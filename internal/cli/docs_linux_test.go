@@ -37,7 +37,7 @@ func TestPages(t *testing.T) {
 					t.Skipf("SKIPPED: %s was not run, because %s is not installed", file, program)
 				}
 			}
-			if err := runPage(t, p); err != nil {
+			if err := runPage(t, p, pageStore(t, p)...); err != nil {
 				t.Error(err)
 			}
 		})
@@ -102,10 +102,11 @@ type session struct {
 	read  int // how much of the terminal was taken
 }
 
-// runPage runs a page and returns where it differs from what came.
-func runPage(t *testing.T, p page) error {
+// runPage runs a page, with variables more, and returns where it differs from
+// what came.
+func runPage(t *testing.T, p page, more ...string) error {
 	t.Helper()
-	s := newSession(t, p.types)
+	s := newSession(t, p.types, more...)
 	var all []error
 	for i, step := range p.steps {
 		if step.file != "" {
@@ -136,9 +137,10 @@ func runPage(t *testing.T, p page) error {
 	return errors.Join(all...)
 }
 
-func newSession(t *testing.T, types []string) *session {
+func newSession(t *testing.T, types []string, more ...string) *session {
 	t.Helper()
 	dir, env := newHome(t)
+	env = append(env, more...)
 	s := &session{dir: dir, types: types}
 	r, w, err := os.Pipe()
 	if err != nil {

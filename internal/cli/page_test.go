@@ -18,6 +18,7 @@ type page struct {
 	steps []pageStep
 	types []string // what is typed at prompts, in order
 	needs []string // programs without which it cannot be run
+	store string   // a store elsewhere that it talks to; empty: none
 }
 
 // A pageStep is a command with what the page shows of it, or a file to write.
@@ -32,6 +33,7 @@ type pageStep struct {
 var (
 	fenceLine = regexp.MustCompile("^```([a-z]*)(?: (.*))?$")
 	typesLine = regexp.MustCompile(`^<!-- types: (.*) -->$`)
+	storeLine = regexp.MustCompile(`^<!-- store: (.*) -->$`)
 	needsLine = regexp.MustCompile(`^<!-- needs: (.*) -->$`)
 )
 
@@ -52,6 +54,9 @@ func readPage(file, text string) (page, error) {
 			}
 			if needs := needsLine.FindStringSubmatch(line); needs != nil {
 				p.needs = append(p.needs, strings.Fields(needs[1])...)
+			}
+			if store := storeLine.FindStringSubmatch(line); store != nil {
+				p.store = store[1]
 			}
 		case line == "```":
 			if err := p.add(info, begin, block); err != nil {
