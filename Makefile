@@ -12,7 +12,7 @@ RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 # otherwise; the tests start thousands.
 export GORACE ?= atexit_sleep_ms=10
 
-.PHONY: check test docs man lint vet cross bench fuzz soak vuln build
+.PHONY: check test test-stores docs man lint vet cross bench fuzz soak vuln build
 
 check: lint vet test cross
 
@@ -21,6 +21,12 @@ ifeq ($(RACE),)
 	@echo "WARNING: no C compiler found: the tests run WITHOUT the race detector" >&2
 endif
 	$(GO) test $(RACE) -timeout 20m ./...
+
+# The real servers and the best emulators of the stores, on the loopback, and
+# other people's clients. The first time it installs and builds them, outside of
+# the repository. STORES are the parts: backends, commands, first.
+test-stores: build
+	test/stores/run.sh $(STORES)
 
 # Writes what is made from the code: docs/commands.md, the tables of
 # docs/configuration.md, the schema. Tests compare them.
@@ -71,6 +77,7 @@ fuzz:
 # Full counts and long fuzzing: hours, not minutes.
 soak:
 	TACIT_TEST_SOAK=1 TACIT_TEST_CRASHES=1000 $(GO) test $(RACE) -count 1 -timeout 4h ./...
+	TACIT_TEST_SOAK=1 $(MAKE) test-stores
 	$(MAKE) fuzz FUZZTIME=10m
 
 # Needs the vulnerability database on the network, so it is apart from check.

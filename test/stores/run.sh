@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# run.sh: what make test-stores does. It starts the stores on the loopback, asks
+# the backends and the commands of them, sets each store up as its own manual
+# does, and stops them. The program to test is $TACIT, or bin/tacit.
+#
+# What a machine lacks is named at the end; with TACIT_TEST_STORES=required it
+# fails. Arguments are the parts to run, all by default: backends, commands,
+# first.
+set -uo pipefail
+here="$(cd "$(dirname "$0")" && pwd)"
+root="$(cd "$here/../.." && pwd)"
+cd "$root"
+[ $# -gt 0 ] || set -- backends commands first
+export TACIT="${TACIT:-$root/bin/tacit}"
+race=()
+if command -v "${CC:-cc}" >/dev/null 2>&1; then race=(-race); fi # as in the other tests: what is built is shared
+
+dir="$(mktemp -d "${TMPDIR:-/tmp}/tacit-stores.XXXXXX")"
+trap '"$here/down.sh" "$dir"; rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+begun=$SECONDS
+"$here/up.sh" "$dir" || exit 1
+set -a
+. "$dir/env"
+set +a
+[ -e "$dir/missing" ] || export TACIT_TEST_STORES=required
+echo "stores: started in $((SECONDS - begun)) s" >&2
+
+failed=()
+part() { # part NAME COMMAND…: runs a part, and says how long it took
+	local name="$1" start=$SECONDS
+	shift
+	if "$@"; then
+		echo "stores: $name: ok in $((SECONDS - start)) s" >&2
+	else
+		failed+=("$name")
+		echo "stores: $name: FAILED after $((SECONDS - start)) s" >&2
+	fi
+}
+gotest() { go test "${race[@]}" -count 1 -timeout 20m "$@"; }
+
+for p in "$@"; do
+	case "$p" in
+	backends) part "$p" gotest ./backend/vault/... ./backend/awssm/... ./backend/azurekv/... ;;
+	commands) part "$p" gotest ./internal/cli -run '^TestStores' ;;
+	first)
+		for script in "$here"/first/*.sh; do
+			part "first/$(basename "$script" .sh)" "$script"
+		done
+		;;
+	*) echo "there is no part $p" >&2; exit 2 ;;
+	esac
+done
+
+if [ -e "$dir/missing" ]; then
+	echo "WARNING: NOT TESTED, since they were not started: $(tr '\n' ' ' <"$dir/missing")" >&2
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+	echo "stores: FAILED: ${failed[*]}" >&2
+	exit 1
+fi
