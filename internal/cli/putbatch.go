@@ -49,6 +49,9 @@ func (a *app) putBatch(ctx context.Context, f putFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := fitAll(ctx, o, puts); err != nil {
+		return err
+	}
 	if err := a.askProtected(ctx, o, puts[0].Ref); err != nil {
 		return err
 	}
@@ -67,6 +70,23 @@ func (a *app) putBatch(ctx context.Context, f putFlags) error {
 		if err := a.object(changeJSON{Env: p.Ref.Env, Name: string(p.Ref.Name), Version: vs[i].Number, ID: string(vs[i].ID)}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// fitAll names all that the store cannot hold, before anything is written.
+func fitAll(ctx context.Context, o *config.Opened, puts []broker.Putting) error {
+	var problems []string
+	for _, p := range puts {
+		if err := o.Broker.Fits(ctx, p.Ref, p.Value, p.Options); err != nil {
+			if secret.KindOf(err) != secret.Invalid && secret.KindOf(err) != secret.Unsupported {
+				return err // of the store, not of the secret
+			}
+			problems = append(problems, firstLine(err))
+		}
+	}
+	if len(problems) > 0 {
+		return refusedLines(problems)
 	}
 	return nil
 }
