@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tacit-secrets/tacit/backend/awssm"
+	"github.com/tacit-secrets/tacit/backend/azurekv"
 	"github.com/tacit-secrets/tacit/backend/local"
 	"github.com/tacit-secrets/tacit/backend/vault"
 	"github.com/tacit-secrets/tacit/broker"
@@ -70,11 +72,9 @@ func (x *Opened) backend(ctx context.Context, e Environment, embedded secret.Bac
 	case BackendVault:
 		return made(vault.New)(x.vaultSettings(ctx, e))
 	case BackendAWS:
-		_, err := x.awsSettings(e)
-		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))
+		return made(awssm.New)(x.awsSettings(e))
 	case BackendAzure:
-		_, err := x.azureSettings(e)
-		return nil, cmp.Or(err, notBuilt(e.Name, e.Backend))
+		return made(azurekv.New)(x.azureSettings(e))
 	default:
 		return nil, secret.Errorf(secret.Unsupported, "", "environment %s: there is no backend %s", e.Name, e.Backend)
 	}
@@ -102,13 +102,13 @@ func Capabilities(backend string) []string {
 		return secret.Capabilities((*local.Store)(nil))
 	case BackendVault:
 		return secret.Capabilities((*vault.Backend)(nil))
+	case BackendAWS:
+		return secret.Capabilities((*awssm.Backend)(nil))
+	case BackendAzure:
+		return secret.Capabilities((*azurekv.Backend)(nil))
 	default:
 		return nil
 	}
-}
-
-func notBuilt(env, backend string) error {
-	return secret.Errorf(secret.Unsupported, "", "environment %s: backend %s is not built yet\n  only %q is", env, backend, BackendLocal)
 }
 
 // embeddedOnly leaves of a project what may be used under files that are not
