@@ -45,11 +45,8 @@ func (a *app) putBatch(ctx context.Context, f putFlags) error {
 	if err != nil {
 		return err
 	}
-	puts, err := a.batch(o)
+	puts, err := a.batch(ctx, o)
 	if err != nil {
-		return err
-	}
-	if err := fitAll(ctx, o, puts); err != nil {
 		return err
 	}
 	if err := a.askProtected(ctx, o, puts[0].Ref); err != nil {
@@ -142,7 +139,7 @@ func (a *app) putAll(ctx context.Context, o *config.Opened, puts []broker.Puttin
 
 // batch reads all lines. What is wrong with any of them is told at once, with
 // the lines' numbers, and nothing is written.
-func (a *app) batch(o *config.Opened) ([]broker.Putting, error) {
+func (a *app) batch(ctx context.Context, o *config.Opened) ([]broker.Putting, error) {
 	if terminal(a.In) {
 		return nil, secret.Errorf(secret.Invalid, "", "--batch reads JSON lines from stdin\n  tacit put --batch < FILE")
 	}
@@ -178,7 +175,7 @@ func (a *app) batch(o *config.Opened) ([]broker.Putting, error) {
 	if len(problems) > 0 {
 		return nil, refusedLines(problems)
 	}
-	return puts, nil
+	return puts, fitAll(ctx, o, puts)
 }
 
 // wholeProblems is what is wrong with an input as a whole.
