@@ -103,7 +103,7 @@ func TestEndpoint(t *testing.T) {
 	backendtest.RunEndpoint(t, backendtest.EndpointConfig{
 		Target: server.Address, TargetCACert: settings.TLS.CACert,
 		Open: func(t backendtest.TB, address, caCert string) secret.Backend {
-			server.Behind(address)
+			server.Reset()
 			s := settings
 			s.Address, s.Authority, s.TLS.CACert = address, address+"/", caCert
 			return opened(t, s, quick())

@@ -99,6 +99,7 @@ func (s *Server) vault(w http.ResponseWriter, r *http.Request) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.address = s.base(r)
 		x.answer(w, r, name, version)
 		return
 	}

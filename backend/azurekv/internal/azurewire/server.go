@@ -91,8 +91,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.address = "https://" + address
-	s.Address, s.Authority, s.Identity = s.address, "https://"+address+"/", "http://"+identity+"/msi/token"
+	s.Address, s.Authority, s.Identity = "https://"+address, "https://"+address+"/", "http://"+identity+"/msi/token"
 	return s, nil
 }
 
@@ -105,26 +104,26 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
+// base is the vault's address as a client knows it, which may reach it through
+// a proxy on another port.
+func (s *Server) base(r *http.Request) string {
+	if strings.HasPrefix(r.Host, "127.0.0.1:") {
+		return "https://" + r.Host
+	}
+	return s.Address
+}
+
 // resource is what the challenge names: clients demand that the vault's host
 // ends in "." and the resource's host. Without names that resolve, an address
 // is taken apart: 127.0.0.1 ends in .0.0.1.
-func (s *Server) resource() string {
-	return "https://" + strings.TrimPrefix(s.base(), "https://127.")
+func (s *Server) resource(r *http.Request) string {
+	return "https://" + strings.TrimPrefix(s.base(r), "https://127.")
 }
 
-// base is the address by which clients know the vault and its authority.
-func (s *Server) base() string {
+// Reset empties the vault.
+func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.address
-}
-
-// Behind tells the server that clients know it by another address, of a proxy
-// on 127.0.0.1, and empties it.
-func (s *Server) Behind(address string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.address = strings.TrimSuffix(address, "/")
 	clear(s.secrets)
 }
 

@@ -88,7 +88,7 @@ func encode(v any) string {
 func (s *Server) token(audience, subject string) string {
 	now := s.now()
 	text := encode(map[string]string{"alg": "HS256", "typ": "JWT"}) + "." +
-		encode(claims{audience, s.base() + "/" + s.opts.Tenant, subject, s.opts.Tenant, subject, now.Add(s.opts.TokenLife).Unix(), now.Unix(), s.round()})
+		encode(claims{audience, s.Authority + s.opts.Tenant, subject, s.opts.Tenant, subject, now.Add(s.opts.TokenLife).Unix(), now.Unix(), s.round()})
 	return text + "." + base64.RawURLEncoding.EncodeToString(s.mac(text))
 }
 
@@ -103,26 +103,26 @@ func (s *Server) authorised(w http.ResponseWriter, r *http.Request) bool {
 	bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		s.count("challenge")
-		s.challenge(w, "AKV10000: Request is missing a Bearer or PoP token.")
+		s.challenge(w, r, "AKV10000: Request is missing a Bearer or PoP token.")
 		return false
 	}
 	text, mac := cutLast(bearer)
 	sum, err := base64.RawURLEncoding.DecodeString(mac)
 	var c claims
 	if err != nil || !hmac.Equal(sum, s.mac(text)) || !payload(text, &c) {
-		s.challenge(w, "AKV10022: Invalid audience or signature.")
+		s.challenge(w, r, "AKV10022: Invalid audience or signature.")
 		return false
 	}
 	switch {
-	case c.Audience != s.resource() && c.Audience != s.resource()+"/":
-		s.challenge(w, "AKV10022: Invalid audience.")
+	case c.Audience != s.resource(r) && c.Audience != s.resource(r)+"/":
+		s.challenge(w, r, "AKV10022: Invalid audience.")
 	case s.now().Unix() >= c.Expires:
 		s.count("expired")
-		s.challenge(w, "AKV10035: Token is expired.")
+		s.challenge(w, r, "AKV10035: Token is expired.")
 	case c.Round < s.round():
 		s.count("revoked")
 		demand := base64.StdEncoding.EncodeToString([]byte(`{"access_token":{"nbf":{"essential":true,"value":"1"}}}`))
-		w.Header().Set("WWW-Authenticate", `Bearer realm="", authorization_uri="`+s.base()+`/`+s.opts.Tenant+`", error="insufficient_claims", claims="`+demand+`"`)
+		w.Header().Set("WWW-Authenticate", `Bearer realm="", authorization_uri="`+s.base(r)+`/`+s.opts.Tenant+`", error="insufficient_claims", claims="`+demand+`"`)
 		Fault{401, "Unauthorized", "", "Continuous access evaluation resulted in a claims challenge.", nil}.WriteTo(w)
 	default:
 		return true
@@ -130,8 +130,8 @@ func (s *Server) authorised(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-func (s *Server) challenge(w http.ResponseWriter, message string) {
-	w.Header().Set("WWW-Authenticate", `Bearer authorization="`+s.base()+`/`+s.opts.Tenant+`", resource="`+s.resource()+`"`)
+func (s *Server) challenge(w http.ResponseWriter, r *http.Request, message string) {
+	w.Header().Set("WWW-Authenticate", `Bearer authorization="`+s.base(r)+`/`+s.opts.Tenant+`", resource="`+s.resource(r)+`"`)
 	Fault{401, "Unauthorized", "", message, nil}.WriteTo(w)
 }
 
@@ -158,7 +158,7 @@ func (s *Server) authority(w http.ResponseWriter, r *http.Request) bool {
 	tenant, rest, _ := strings.Cut(path, "/")
 	switch {
 	case strings.HasSuffix(rest, ".well-known/openid-configuration"):
-		issuer := s.base() + "/" + tenant
+		issuer := s.base(r) + "/" + tenant
 		base := issuer + "/oauth2"
 		if tenant != "adfs" {
 			base += "/v2.0"

@@ -1,0 +1,84 @@
+// Command azureserve runs a vault of package azurewire for the tests of others:
+// test/stores/keyvault.sh starts it. It writes what its clients need below the
+// folder that is its argument, and runs until it is told to stop.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/tacit-secrets/tacit/backend/azurekv/internal/azurewire"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: azureserve DIR")
+	}
+	if err := run(os.Args[1]); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(dir string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	s, err := azurewire.Start(azurewire.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	secret := rand.Text()
+	s.Allow("tacit-tests", secret)
+	if err := tell(dir, s, secret); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// tell writes the authority's certificate, the variables and, last, the process
+// that serves: whoever finds it finds all.
+func tell(dir string, s *azurewire.Server, secret string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	const ca = "keyvault-ca.pem"
+	if err := root.WriteFile(ca, s.CA, 0o600); err != nil {
+		return err
+	}
+	env, err := root.OpenFile("env", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	for _, v := range [][2]string{
+		{"ADDR", s.Address},
+		{"CACERT", filepath.Join(dir, ca)},
+		{"AUTHORITY", s.Authority},
+		{"TENANT", "adfs"},
+		{"CLIENT_ID", "tacit-tests"},
+		{"CLIENT_SECRET", secret},
+		{"IDENTITY_ENDPOINT", s.Identity},
+		{"IDENTITY_HEADER", s.IdentityHeader()},
+	} {
+		if _, err := fmt.Fprintf(env, "export TACIT_TEST_AZURE_%s='%s'\n", v[0], v[1]); err != nil {
+			return err
+		}
+	}
+	if err := env.Close(); err != nil {
+		return err
+	}
+	const pid = "keyvault.pid"
+	if err := root.WriteFile(pid+".part", []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+		return err
+	}
+	return root.Rename(pid+".part", pid)
+}
