@@ -31,7 +31,7 @@ test-stores: build
 # Writes what is made from the code: docs/commands.md, the tables of
 # docs/configuration.md, the schema. Tests compare them.
 docs:
-	$(GO) test ./internal/cli -run "TestCommandsPage|TestConfigurationPage" -count 1 -update
+	$(GO) test ./internal/cli -run "TestCommandsPage|TestConfigurationPage|TestStoresPage" -count 1 -update
 
 # The manual pages, for packages: dist/man/man1/tacit.1 and one for each command.
 man: build

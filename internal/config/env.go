@@ -42,6 +42,9 @@ type Env struct {
 	TenantID   *string `toml:"tenant_id" json:"tenant_id,omitempty" store:"azurekv" personal:"yes" jsonschema:"the tenant; otherwise what the vault or AZURE_TENANT_ID says"`
 	ClientID   *string `toml:"client_id" json:"client_id,omitempty" store:"azurekv" personal:"yes" jsonschema:"of a managed or federated identity, or of an application"`
 	CertFile   *string `toml:"cert_file" json:"cert_file,omitempty" store:"azurekv" personal:"yes" jsonschema:"with credential = cert: a PEM or PKCS#12 file"`
+	TokenFile  *string `toml:"token_file" json:"token_file,omitempty" store:"azurekv" personal:"yes" jsonschema:"with credential = workload: the file of the federated token; otherwise AZURE_FEDERATED_TOKEN_FILE, or GitHub Actions is asked"`
+	Audience   *string `toml:"audience" json:"audience,omitempty" store:"azurekv" personal:"yes" jsonschema:"with credential = workload: the audience of the token that GitHub Actions is asked for; api://AzureADTokenExchange unless said otherwise"`
+	Connection *string `toml:"service_connection" json:"service_connection,omitempty" store:"azurekv" personal:"yes" jsonschema:"with credential = pipelines: the id of the service connection"`
 
 	Secrets map[string]Secret `toml:"secrets" json:"secrets,omitempty" jsonschema:"what is declared differently in this environment"`
 }

@@ -110,8 +110,10 @@ func StoreVariables() []Setting {
 		{Var: "VAULT_ROLE_ID", Doc: "method approle: the role id"},
 		{Var: "VAULT_SECRET_ID", Doc: "method approle: the secret id"},
 		{Var: "VAULT_SKIP_VERIFY", Doc: "refused: whoever answers would be believed, and given the token"},
-		{Var: "ACTIONS_ID_TOKEN_REQUEST_URL", Doc: "method jwt, in GitHub Actions: where the job's identity is asked for"},
-		{Var: "ACTIONS_ID_TOKEN_REQUEST_TOKEN", Doc: "method jwt, in GitHub Actions: what it is asked with"},
+		{Var: "ACTIONS_ID_TOKEN_REQUEST_URL", Doc: "in GitHub Actions, for Vault's method jwt and Azure's credential workload: where the job's identity is asked for"},
+		{Var: "ACTIONS_ID_TOKEN_REQUEST_TOKEN", Doc: "in GitHub Actions: what it is asked with"},
+		{Var: "SYSTEM_ACCESSTOKEN", Doc: "in Azure Pipelines, for credential pipelines: what the job's identity is asked with"},
+		{Var: "AZURESUBSCRIPTION_…", Doc: "in Azure Pipelines, for credential pipelines: tenant, client and service connection, where the files do not say them"},
 		{Var: "AWS_…", Doc: "as the AWS SDK reads them, but for the endpoint: AWS_ENDPOINT_URL and its like never lead anywhere"},
 		{Var: "AZURE_…", Doc: "as the Azure SDK reads them"},
 	}

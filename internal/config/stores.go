@@ -197,6 +197,19 @@ func (x *Opened) azureSettings(e Environment) (azurekv.Settings, error) {
 	if s.CertFile, err = x.outside(e, "cert_file", deref(said.CertFile, "")); err != nil {
 		return s, err
 	}
+	if s.TokenFile, err = x.outside(e, "token_file", deref(said.TokenFile, "")); err != nil {
+		return s, err
+	}
+	switch url := x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_URL"); {
+	case s.Credential == "workload" && s.TokenFile == "" && x.sys.Var("AZURE_FEDERATED_TOKEN_FILE") == "" && url != "":
+		s.GitHub = azurekv.GitHub{URL: url, Token: secret.Text(x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_TOKEN")), Audience: deref(said.Audience, "")}
+	case s.Credential == "pipelines":
+		of := func(name string) string { return x.sys.Var("AZURESUBSCRIPTION_" + name) } // set by the task AzureCLI@2
+		s.TenantID, s.ClientID = cmp.Or(s.TenantID, of("TENANT_ID")), cmp.Or(s.ClientID, of("CLIENT_ID"))
+		s.Pipelines = azurekv.Pipelines{
+			Connection: cmp.Or(deref(said.Connection, ""), of("SERVICE_CONNECTION_ID")), Token: secret.Text(x.sys.Var("SYSTEM_ACCESSTOKEN")),
+		}
+	}
 	s.TLS, err = x.tls(e)
 	return s, err
 }

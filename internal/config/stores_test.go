@@ -176,6 +176,33 @@ func TestAWSAndAzureSettings(t *testing.T) {
 	}
 }
 
+// A job's identity is asked for where the job's own variables say, and only for
+// the credential that wants it.
+func TestAzureJobs(t *testing.T) {
+	azure := "[env.prod]\nbackend = \"azurekv\"\nvault = \"abc\"\n"
+	vars := map[string]string{
+		"ACTIONS_ID_TOKEN_REQUEST_URL": "https://gh", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "ght", "SYSTEM_ACCESSTOKEN": "sys",
+		"AZURESUBSCRIPTION_TENANT_ID": "t", "AZURESUBSCRIPTION_CLIENT_ID": "c", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": "s",
+	}
+	for name, tt := range map[string]struct{ toml, want string }{
+		"default":   {azure, "    "},
+		"github":    {azure + "credential = \"workload\"\naudience = \"a\"\n", "https://gh ght a   "},
+		"a file":    {azure + "credential = \"workload\"\ntoken_file = \"/t\"\n", "   /t "},
+		"pipelines": {azure + "credential = \"pipelines\"\n", "    s sys t c"},
+		"its files": {azure + "credential = \"pipelines\"\nservice_connection = \"own\"\ntenant_id = \"T\"\nclient_id = \"C\"\n", "    own sys T C"},
+	} {
+		x, e := asking(t, tt.toml, vars)
+		s, err := x.azureSettings(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join([]string{s.GitHub.URL, string(s.GitHub.Token.Reveal()), s.GitHub.Audience, s.TokenFile, s.Pipelines.Connection, string(s.Pipelines.Token.Reveal()), s.TenantID, s.ClientID}, " ")
+		if strings.TrimRight(got, " ") != strings.TrimRight(tt.want, " ") {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
 func serverCertificate(t *testing.T) []byte {
 	t.Helper()
 	s := httptest.NewTLSServer(nil)
