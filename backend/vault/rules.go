@@ -32,7 +32,11 @@ func (b *Backend) Rules(names []secret.Name, verbs ...secret.Verb) ([]secret.Rul
 			}
 		}
 	}
-	return []secret.Rule{{Language: "hcl", Text: p.text()}}, nil
+	text := p.text()
+	if text == "" { // nothing was named
+		return nil, nil
+	}
+	return []secret.Rule{{Language: "hcl", Text: text}}, nil
 }
 
 // sayable refuses names that mean more than themselves in a policy: the store
