@@ -73,7 +73,7 @@ func awsStore() store {
 
 func azureStore() store {
 	return store{
-		name: "azure", label: "lowkey-vault", backend: "azurekv", address: os.Getenv("TACIT_TEST_AZURE_ADDR"), caCert: os.Getenv("TACIT_TEST_AZURE_CACERT"),
+		name: "azure", label: "Key Vault", backend: "azurekv", address: os.Getenv("TACIT_TEST_AZURE_ADDR"), caCert: os.Getenv("TACIT_TEST_AZURE_CACERT"),
 		env: []string{
 			"AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential",
 			"IDENTITY_ENDPOINT=" + os.Getenv("TACIT_TEST_AZURE_IDENTITY_ENDPOINT"), "IDENTITY_HEADER=" + os.Getenv("TACIT_TEST_AZURE_IDENTITY_HEADER"),

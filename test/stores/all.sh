@@ -1,2 +1,2 @@
 # The stores of the tests: for each NAME there is NAME.sh start|stop DIR.
-stores="openbao postgres moto lowkey"
+stores="openbao postgres moto keyvault"

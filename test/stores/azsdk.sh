@@ -22,12 +22,19 @@ if [ ! -x "$cache/azsecrets.test" ]; then
 	rm -rf "$part"
 fi
 
-# The client library trusts the system's authorities: here, this one alone.
+# suite HOW VARIABLE…: the client trusts the system's authorities, which here is
+# this one alone. Each of the tests must pass; that none ran is no success.
 suite() {
-	echo "azsecrets $version, signed in by $1"
+	local how="$1" out passed
 	shift
-	(cd "$cache" && env -i HOME="$HOME" PATH="$PATH" SSL_CERT_FILE="$TACIT_TEST_AZURE_CACERT" SSL_CERT_DIR=/nonexistent \
-		AZURE_RECORD_MODE=live AZURE_KEYVAULT_URL="$TACIT_TEST_AZURE_ADDR/" "$@" ./azsecrets.test -test.count=1 -test.v -test.timeout 5m)
+	out="$(cd "$cache" && env -i HOME="$HOME" PATH="$PATH" SSL_CERT_FILE="$TACIT_TEST_AZURE_CACERT" SSL_CERT_DIR=/nonexistent \
+		AZURE_RECORD_MODE=live AZURE_KEYVAULT_URL="$TACIT_TEST_AZURE_ADDR/" "$@" ./azsecrets.test -test.count=1 -test.v -test.timeout 5m 2>&1)" || { echo "$out" >&2; exit 1; }
+	passed="$(grep -c '^--- PASS' <<<"$out")"
+	if [ "$passed" -lt 13 ] || grep -q '^--- SKIP' <<<"$out"; then
+		echo "$out" >&2
+		exit 1
+	fi
+	echo "ok: azsecrets $version, signed in by $how: $passed tests"
 }
 suite "a secret" AZURE_AUTHORITY_HOST="$TACIT_TEST_AZURE_AUTHORITY" AZURE_TENANT_ID="$TACIT_TEST_AZURE_TENANT" \
 	AZURE_CLIENT_ID="$TACIT_TEST_AZURE_CLIENT_ID" AZURE_CLIENT_SECRET="$TACIT_TEST_AZURE_CLIENT_SECRET"

@@ -41,7 +41,10 @@ gotest() { go test "${race[@]}" -count 1 -timeout 20m "$@"; }
 
 for p in "$@"; do
 	case "$p" in
-	backends) part "$p" gotest ./backend/vault/... ./backend/awssm/... ./backend/azurekv/... ;;
+	backends)
+		part "$p" gotest ./backend/vault/... ./backend/awssm/... ./backend/azurekv/...
+		[ -z "${TACIT_TEST_AZURE_ADDR:-}" ] || part "Microsoft's own tests, of the Key Vault" "$here/azsdk.sh" "$dir"
+		;;
 	commands) part "$p" gotest ./internal/cli -run '^TestStores' ;;
 	first)
 		for script in "$here"/first/*.sh; do
