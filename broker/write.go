@@ -93,7 +93,7 @@ func selecting(v secret.Version) secret.At {
 	if v.ID == "" && v.Number == 0 {
 		return secret.At{Stage: secret.Current}
 	}
-	return secret.At{ID: v.ID, Number: v.Number}
+	return v.At()
 }
 
 func fits(v secret.Version, at secret.At) bool {

@@ -104,6 +104,15 @@ type Meta struct {
 	Prefix           bool      // from a shallow List: Name is a prefix of names, not a secret
 }
 
+// At selects this version: by its identity, by its number where it has none;
+// zero where it has neither.
+func (v *Version) At() At {
+	if v.ID != "" {
+		return At{ID: v.ID}
+	}
+	return At{Number: v.Number}
+}
+
 // Current returns the current version without its value; false if there is
 // none.
 func (m *Meta) Current() (Version, bool) {

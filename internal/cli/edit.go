@@ -142,7 +142,7 @@ func (e *editing) read(ctx context.Context) error {
 		return e.explain(ctx, e.opened, whole, err)
 	}
 	e.whole, e.number = true, v.Number
-	e.base = secret.At{ID: v.ID, Number: v.Number}
+	e.base = v.At()
 	if e.base == (secret.At{}) { // a store without versions
 		e.base.Stage = secret.Current
 	}

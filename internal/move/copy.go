@@ -127,7 +127,7 @@ func (c *Copy) values(ctx context.Context, steps []Step) []secret.Result {
 	for i, s := range steps {
 		current, _ := s.source.Current()
 		refs[i] = s.From
-		refs[i].At = secret.At{ID: current.ID, Number: current.Number}
+		refs[i].At = current.At()
 	}
 	caller := c.Caller
 	caller.For = "copy to " + c.To.String()
@@ -142,7 +142,7 @@ func (c *Copy) putting(s Step, v secret.Version) broker.Putting {
 		p.Old = &secret.At{}
 		if s.target != nil {
 			there, _ := s.target.Current()
-			p.Old = &secret.At{ID: there.ID, Number: there.Number}
+			*p.Old = there.At()
 		}
 	}
 	if c.holds["versions"] {

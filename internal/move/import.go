@@ -189,7 +189,7 @@ func (m *Import) fields(ctx context.Context, all []*Incoming, wrote func(int)) e
 		if err != nil {
 			return err
 		}
-		now[in.whole()] = secret.At{ID: v.ID, Number: v.Number}
+		now[in.whole()] = v.At()
 		wrote(1)
 	}
 	return nil

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # clients.sh: installs the clients that people have for the stores, pinned, in a
 # virtual environment outside the repository, and prints where it is. Of OpenBao
-# it is the server's own program.
+# it is the server's own program; those of AWS come with moto.
 set -euo pipefail
-dir="${TACIT_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tacit-test}/clients-1"
+dir="${TACIT_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tacit-test}/clients-2"
 mkdir -p "$dir"
 (
 	flock 9
@@ -11,7 +11,7 @@ mkdir -p "$dir"
 		rm -rf "$dir/venv"
 		python3 -m venv "$dir/venv"
 		"$dir/venv/bin/pip" install --quiet --disable-pip-version-check \
-			hvac==2.4.0 awscli==1.45.11 boto3==1.43.11 azure-keyvault-secrets==4.12.0 azure-identity==1.27.0 >&2
+			hvac==2.4.0 azure-keyvault-secrets==4.12.0 azure-identity==1.27.0 >&2
 		touch "$dir/done"
 	fi
 ) 9>"$dir/lock"
