@@ -51,7 +51,7 @@ func (b *Backend) List(ctx context.Context, o *secret.ListOptions) iter.Seq2[sec
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		w := &walk{b: b, o: *o, plain: engine == 1, slots: make(chan struct{}, InFlight)}
+		w := &walk{b: b, o: *o, plain: engine == 1, slots: make(chan struct{}, InFlight), hollow: new(int)}
 		w.bare = w.plain || o.Names && o.Deleted == secret.AlsoDeleted
 		dir := o.Prefix[:strings.LastIndexByte(o.Prefix, '/')+1]
 		if dir != "" && !holdable(strings.TrimSuffix(dir, "/")) {
@@ -68,7 +68,13 @@ type walk struct {
 	plain bool          // version 1 of the engine
 	bare  bool          // names are enough
 	slots chan struct{} // one element for each request under way
+	// hollow counts the pages since the last one with a secret. A store has no
+	// folder without one below it, so there are at most as many as a name has
+	// segments: a server that lists folders for ever is found out.
+	hollow *int
 }
+
+const maxHollow = secret.MaxNameBytes
 
 // An entry is a key of a folder: a secret, or a folder where it ends in "/".
 type entry struct {
@@ -81,6 +87,7 @@ func (e *entry) isFolder() bool { return strings.HasSuffix(e.name, "/") }
 // A page is what one request tells of a folder.
 type page struct {
 	entries []entry
+	leaves  bool // it has a secret, wanted or not
 	err     error
 }
 
@@ -102,6 +109,15 @@ func (w *walk) folder(ctx context.Context, dir string, yield func(secret.Meta, e
 // entries yields what the pages of a folder hold, in order, and reads ahead.
 func (w *walk) entries(ctx context.Context, pages <-chan page, yield func(secret.Meta, error) bool) bool {
 	for p := range pages {
+		switch {
+		case p.leaves:
+			*w.hollow = 0
+		case len(p.entries) > 0 && !w.folded(): // what follows is a look into the first one
+			*w.hollow++
+		}
+		if p.err == nil && *w.hollow > maxHollow {
+			p.err = w.b.strange("")
+		}
 		if p.err != nil {
 			yield(secret.Meta{}, p.err)
 			return false
@@ -269,6 +285,7 @@ func (w *walk) page(ctx context.Context, dir, after string) (p page, last string
 	if p.err = p2; p.err != nil {
 		return p, "", false
 	}
+	p.leaves = got.leaves
 	for _, e := range got.entries {
 		if w.wanted(e.name) {
 			p.entries = append(p.entries, e)
@@ -304,8 +321,23 @@ func holdable(path string) bool { return secret.Name(path).Check() == nil && pri
 // keys is one answer of the store about a folder.
 type keys struct {
 	entries []entry // in the order of their bytes
+	leaves  bool    // one of them is a secret
 	last    string  // the last key that was told
 	more    bool    // there may be more behind it
+}
+
+// A part is what one request asks of a folder.
+type part struct {
+	root, dir, after string
+	limit            int
+}
+
+func (b *Backend) request(p part) request {
+	r := request{method: methodList, path: b.settings.Mount + p.root + p.dir, capability: "list", query: url.Values{"limit": {strconv.Itoa(p.limit)}}}
+	if p.after != "" {
+		r.query.Set("after", p.after)
+	}
+	return r
 }
 
 // keys asks for what a folder holds after a key. Full asks for metadata too, of
@@ -316,36 +348,41 @@ func (b *Backend) keys(ctx context.Context, dir, after string, full bool) (keys,
 	if err != nil {
 		return keys{}, err
 	}
-	full = full && v == 2 && !b.listing.plain.Load()
-	limit, path := b.listing.names, b.settings.Mount+"/"+dir
-	switch {
-	case full:
-		limit, path = b.listing.full, b.settings.Mount+"/detailed-metadata/"+dir
-	case v == 2:
-		path = b.settings.Mount + "/metadata/" + dir
-	}
-	r := request{method: methodList, path: path, capability: "list", query: url.Values{"limit": {strconv.Itoa(limit)}}}
-	if after != "" {
-		r.query.Set("after", after)
-	}
-	got, err := b.do(ctx, r)
-	if err != nil {
-		return keys{}, err
-	}
-	if full && (got.status == http.StatusForbidden || got.status == http.StatusMethodNotAllowed || got.said(saysOther)) {
+	if full && v == 2 && !b.listing.plain.Load() {
+		p := part{"/detailed-metadata/", dir, after, b.listing.full}
+		got, err := b.do(ctx, b.request(p))
+		if !noDetails(got, err) {
+			return b.keysOf(p, got, err)
+		}
 		b.listing.plain.Store(true)
-		return b.keys(ctx, dir, after, false)
 	}
-	if got.status == http.StatusNotFound && !b.elsewhere(got) {
-		return keys{}, nil
+	p := part{"/", dir, after, b.listing.names}
+	if v == 2 {
+		p.root = "/metadata/"
 	}
-	if !got.ok() {
-		return keys{}, b.classify(r, got)
-	}
-	return b.parseKeys(got, dir, after, limit)
+	got, err := b.do(ctx, b.request(p))
+	return b.keysOf(p, got, err)
 }
 
-func (b *Backend) parseKeys(got *answer, dir, after string, limit int) (keys, error) {
+// noDetails tells that metadata are to be read one by one: the store has no
+// call that lists them, the token may not make it, or its answer is too long.
+func noDetails(got *answer, err error) bool {
+	if err != nil {
+		return secret.KindOf(err) == secret.Corrupt
+	}
+	return got.status == http.StatusForbidden || got.status == http.StatusMethodNotAllowed || got.said(saysOther)
+}
+
+// keysOf reads the answer about a part; 404 is that there is nothing.
+func (b *Backend) keysOf(p part, got *answer, err error) (keys, error) {
+	switch {
+	case err != nil:
+		return keys{}, err
+	case got.status == http.StatusNotFound && !b.elsewhere(got):
+		return keys{}, nil
+	case !got.ok():
+		return keys{}, b.classify(b.request(p), got)
+	}
 	var told struct {
 		Keys []string                   `json:"keys"`
 		Info map[string]json.RawMessage `json:"key_info"`
@@ -356,10 +393,10 @@ func (b *Backend) parseKeys(got *answer, dir, after string, limit int) (keys, er
 	slices.Sort(told.Keys)
 	out := keys{}
 	for _, k := range slices.Compact(told.Keys) {
-		if k <= after || k == "" || strings.Contains(strings.TrimSuffix(k, "/"), "/") {
+		if k <= p.after || k == "" || strings.Contains(strings.TrimSuffix(k, "/"), "/") {
 			continue
 		}
-		e := entry{name: dir + k}
+		e := entry{name: p.dir + k}
 		if info := told.Info[k]; len(info) > 2 && !e.isFolder() { // "{}": it has gone meanwhile
 			m, err := parseMetadata(info, got.at)
 			if err != nil {
@@ -367,11 +404,11 @@ func (b *Backend) parseKeys(got *answer, dir, after string, limit int) (keys, er
 			}
 			e.meta = m
 		}
-		out.entries, out.last = append(out.entries, e), k
+		out.entries, out.last, out.leaves = append(out.entries, e), k, out.leaves || !e.isFolder()
 	}
 	// Fewer than asked for are the rest; more came from a store that sends
 	// all at once. One that does so and has exactly as many sends nothing new.
-	out.more = len(told.Keys) == limit && len(out.entries) > 0
+	out.more = len(told.Keys) == p.limit && len(out.entries) > 0
 	return out, nil
 }
 

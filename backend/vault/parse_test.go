@@ -2,6 +2,7 @@ package vault
 
 import (
 	"encoding/json"
+	"io"
 	"math"
 	"net/http"
 	"reflect"
@@ -215,6 +216,72 @@ func FuzzDecodeValue(f *testing.F) {
 		again, err := decodeValue(encodeValue(v))
 		if err != nil || !again.Equal(v) {
 			t.Errorf("%q is read as %q, and that as %q", stored, v.Reveal(), again.Reveal())
+		}
+	})
+}
+
+// replay answers every request alike.
+type replay struct {
+	status int
+	body   string
+}
+
+func (r replay) RoundTrip(q *http.Request) (*http.Response, error) {
+	h := http.Header{"Content-Type": {"application/json"}, "Date": {"Fri, 02 Jan 2026 03:04:05 GMT"}}
+	return &http.Response{StatusCode: r.status, Status: "answer", Header: h, Body: io.NopCloser(strings.NewReader(r.body)), Request: q}, nil
+}
+
+// Whatever a server answers, each call ends, with a value only where there is
+// no error, and with an error of one kind that repeats nothing of it.
+func FuzzAnswers(f *testing.F) {
+	settings := Settings{Address: "https://vault.example.com", Mount: "secret", Auth: Auth{Token: secret.Text("hvs.x")}}
+	address, err := settings.checkAddress()
+	ok(f, err)
+	const version = `{"created_time":"2026-01-02T03:04:05Z","deletion_time":"","destroyed":false`
+	for _, body := range []string{
+		"", "null", "[]", `{"errors":["` + canary + `"]}`, `{"data":{"keys":["a","b/","b/","/","","a/b"],"key_info":{"a":` + version + `,"current_version":1}}}}`,
+		`{"data":{"data":{"a":"b"},"metadata":` + version + `,"version":1}}}`, `{"data":{"data":null,"metadata":` + version + `,"version":1}}}`,
+		`{"data":` + version + `,"current_version":1,"max_versions":3,"versions":{"1":` + version + `}}}}`,
+		`{"data":{"path":"secret/","type":"kv","options":{"version":"1"}}}`, `{"data":{"version":1,"created_time":"2026-01-02T03:04:05Z"}}`,
+	} {
+		for _, status := range []int{200, 204, 400, 403, 404, 503} {
+			f.Add(status, body, uint8(status))
+		}
+	}
+	f.Fuzz(func(t *testing.T, status int, body string, engine uint8) {
+		s := settings
+		s.Version = int(engine % 3)
+		b, err := open(s, address, replay{status, body})
+		ok(t, err)
+		b.retry = retry{tries: 2, total: time.Second, base: 1, most: 1}
+		check := func(what string, err error, v secret.Value) {
+			if err == nil {
+				return
+			}
+			if secret.KindOf(err) == 0 || !v.IsZero() || strings.Contains(body, canary) && strings.Contains(err.Error(), canary) {
+				t.Errorf("%s after %d %q: %v", what, status, body, err)
+			}
+		}
+		v, err := b.Get(t.Context(), "a", secret.At{})
+		check("get", err, v.Value)
+		if err == nil && v.Value.IsZero() {
+			t.Errorf("get after %d %q tells no value", status, body)
+		}
+		_, err = b.Describe(t.Context(), "a")
+		check("describe", err, secret.Value{})
+		_, err = b.Limits(t.Context())
+		check("limits", err, secret.Value{})
+		_, err = b.Put(t.Context(), "a", secret.Text("x"), nil)
+		check("put", err, secret.Value{})
+		items := 0
+		for m, err := range b.List(t.Context(), nil) {
+			check("list", err, secret.Value{})
+			if err == nil && m.Name.Check() != nil {
+				t.Errorf("list after %d %q yields %q", status, body, m.Name)
+			}
+			if items++; items > 100 {
+				break
+			}
 		}
 	})
 }

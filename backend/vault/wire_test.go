@@ -233,3 +233,36 @@ func TestPagesOfEveryKind(t *testing.T) {
 		}
 	}
 }
+
+// Servers that lag behind each other say so by an index, and by 412: what was
+// written is read, whichever server answers.
+func TestIndexIsGivenBack(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	p.Set(fault.Rule{On: onPath("PUT", "/data/"), Times: 1, Do: fault.Mark("X-Vault-Index", "seen-17")})
+	put(t, b, "a", "x")
+	behind := 0
+	p.Set(fault.Rule{On: onPath("GET", "/data/"), Do: func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+		if r.Header.Get("X-Vault-Index") != "seen-17" {
+			t.Errorf("the index given back is %q", r.Header.Get("X-Vault-Index"))
+		}
+		if behind++; behind < 3 {
+			fault.Give(says(412, "required index state not present"))(w, r, pass)
+			return
+		}
+		pass.ServeHTTP(w, r)
+	}})
+	reads(t, b, "a", secret.At{}, "x")
+}
+
+// A page of metadata that is too long is no reason to list nothing.
+func TestLongPagesAreReadOneByOne(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	put(t, b, "a", "x")
+	put(t, b, "b", "x")
+	p.Set(fault.Rule{On: onPath("GET", "/detailed-metadata/"), Do: fault.Long})
+	if got := listed(t, b, nil); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("listed %q", got)
+	}
+}

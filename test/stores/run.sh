@@ -45,7 +45,12 @@ for p in "$@"; do
 		part "$p" gotest ./backend/vault/... ./backend/awssm/... ./backend/azurekv/...
 		[ -z "${TACIT_TEST_AZURE_ADDR:-}" ] || part "Microsoft's own tests, of the Key Vault" "$here/azsdk.sh" "$dir"
 		;;
-	commands) part "$p" gotest ./internal/cli -run '^TestStores' ;;
+	commands)
+		part "$p" gotest ./internal/cli -run '^TestStores'
+		# The pages of the guide that talk to a store.
+		pages="$(cd docs && grep -l '^<!-- store: ' *.md guide/*.md | grep -v '^README' | xargs -n1 basename | sed 's/[.]/[.]/g' | paste -sd'|')"
+		part pages gotest ./internal/cli -run "^TestPages\$/^($pages)\$"
+		;;
 	first)
 		for script in "$here"/first/*.sh; do
 			part "first/$(basename "$script" .sh)" "$script"
