@@ -183,7 +183,7 @@ func (c call) conflict(code string) *secret.Error {
 	switch code {
 	case "ObjectIsDeletedButRecoverable":
 		e.State = secret.Deleted
-		e.Text = "it is deleted, and Key Vault " + c.b.vault + " keeps its name\n  bring it back first:  tacit undelete " + string(c.n) + "\n  or with the new value:  tacit put --recover " + string(c.n)
+		e.Text = "it is deleted, and Key Vault " + c.b.vault + " keeps its name\n  bring it back first:  tacit undelete " + string(c.n) + "\n  or write over it:  tacit put " + string(c.n) + " --recover"
 	case "ObjectIsBeingDeleted", "ObjectIsBeingRecovered":
 		e.Kind = secret.Unavailable
 		e.Text = "Key Vault " + c.b.vault + " is still deleting or recovering it\n  try again in a minute"

@@ -183,7 +183,7 @@ func TestDeletedNameIsInTheWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.Put(t.Context(), "app/db", secret.Text("two"), nil)
-	if !errors.Is(err, secret.Conflict) || !errors.Is(err, secret.Deleted) || !strings.Contains(err.Error(), "tacit undelete app/db") || !strings.Contains(err.Error(), "tacit put --recover app/db") {
+	if !errors.Is(err, secret.Conflict) || !errors.Is(err, secret.Deleted) || !strings.Contains(err.Error(), "tacit undelete app/db") || !strings.Contains(err.Error(), "tacit put app/db --recover") {
 		t.Errorf("%v", err)
 	}
 }

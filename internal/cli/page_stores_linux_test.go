@@ -2,6 +2,9 @@ package cli
 
 import (
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -21,6 +24,8 @@ func pageStore(t *testing.T, p page) []string {
 		return nil
 	case "vault":
 		return vaultForPage(t, p)
+	case "azure":
+		return azureForPage(t, p)
 	default:
 		t.Fatalf("%s talks to %q, which no test starts", p.file, p.store)
 		return nil
@@ -67,4 +72,60 @@ func vaultForPage(t *testing.T, p page) []string {
 		t.Fatal(err)
 	}
 	return []string{"VAULT_ADDR=" + addr, "VAULT_TOKEN=" + token, "VAULT_NAMESPACE=" + space, "PATH=" + programs + ":" + os.Getenv("PATH")}
+}
+
+// azureForPage is an empty Key Vault of the page's own, which has the one secret
+// that its reader sets with az or Python. In the page's tacit.toml the address
+// of that vault takes the place of a name in Azure.
+func azureForPage(t *testing.T, p page) []string {
+	t.Helper()
+	another := os.Getenv("TACIT_TEST_AZURE_NEW")
+	if another == "" {
+		why := p.file + " was not run: TACIT_TEST_AZURE_NEW is not set; make test-stores starts a Key Vault"
+		if os.Getenv("TACIT_TEST_STORES") == "required" {
+			t.Fatal(why)
+		}
+		t.Skip("SKIPPED: " + why)
+	}
+	var made struct {
+		Address, CA string
+		Endpoint    string `json:"identity_endpoint"`
+		Header      string `json:"identity_header"`
+	}
+	client := &http.Client{Timeout: time.Minute}
+	ask := func(method, url, body string, header map[string]string, into any) {
+		t.Helper()
+		r, err := http.NewRequest(method, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range header {
+			r.Header.Set(k, v)
+		}
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s: %s", method, url, answer.Status)
+		}
+		if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("POST", another, "", nil, &made)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(made.CA))
+	client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	var token struct {
+		Token string `json:"access_token"`
+	}
+	resource := "https://" + strings.TrimPrefix(made.Address, "https://127.")
+	ask("GET", made.Endpoint+"?api-version=2019-08-01&resource="+resource, "", map[string]string{"X-IDENTITY-HEADER": made.Header}, &token)
+	ask("PUT", made.Address+"/secrets/claude-api-key?api-version=7.4", `{"value":"sk-ant-example-0123"}`, map[string]string{"Authorization": "Bearer " + token.Token, "Content-Type": "application/json"}, &struct{}{})
+	for i := range p.steps {
+		p.steps[i].text = strings.Replace(p.steps[i].text, `vault = "my-vault"`, "address = \""+made.Address+"\"\nca_cert = '''\n"+made.CA+"'''\ncredential = \"managed\"", 1)
+	}
+	return []string{"IDENTITY_ENDPOINT=" + made.Endpoint, "IDENTITY_HEADER=" + made.Header}
 }

@@ -1,18 +1,23 @@
 // Command azureserve runs a vault of package azurewire for the tests of others:
 // test/stores/keyvault.sh starts it. It writes what its clients need below the
-// folder that is its argument, and runs until it is told to stop.
+// folder that is its argument, makes an empty vault for whoever asks for one by
+// POST, and runs until it is told to stop.
 package main
 
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"log"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/tacit-secrets/tacit/backend/azurekv/internal/azurewire"
 )
@@ -36,16 +41,40 @@ func run(dir string) error {
 	defer func() { _ = s.Close() }()
 	secret := rand.Text()
 	s.Allow("tacit-tests", secret)
-	if err := tell(dir, s, secret); err != nil {
+	more, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	another := &http.Server{Handler: http.HandlerFunc(newVault), ReadHeaderTimeout: 10 * time.Second}
+	defer func() { _ = another.Close() }()
+	go func() { _ = another.Serve(more) }()
+	if err := tell(dir, s, secret, "http://"+more.Addr().String()+"/"); err != nil {
 		return err
 	}
 	<-ctx.Done()
 	return nil
 }
 
+// newVault starts an empty vault, which runs as long as this process, and tells
+// how to reach it.
+func newVault(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		http.Error(w, "POST makes a vault", http.StatusMethodNotAllowed)
+		return
+	}
+	s, err := azurewire.Start(azurewire.Options{})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{
+		"address": s.Address, "ca": string(s.CA), "authority": s.Authority, "identity_endpoint": s.Identity, "identity_header": s.IdentityHeader(),
+	})
+}
+
 // tell writes the authority's certificate, the variables and, last, the process
 // that serves: whoever finds it finds all.
-func tell(dir string, s *azurewire.Server, secret string) error {
+func tell(dir string, s *azurewire.Server, secret, another string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -68,6 +97,7 @@ func tell(dir string, s *azurewire.Server, secret string) error {
 		{"CLIENT_SECRET", secret},
 		{"IDENTITY_ENDPOINT", s.Identity},
 		{"IDENTITY_HEADER", s.IdentityHeader()},
+		{"NEW", another},
 	} {
 		if _, err := fmt.Fprintf(env, "export TACIT_TEST_AZURE_%s='%s'\n", v[0], v[1]); err != nil {
 			return err
