@@ -167,7 +167,7 @@ func (b *Backend) rights(ctx context.Context) ([]secret.Finding, error) {
 		var caps []string
 		if json.Unmarshal(may[p], &caps) == nil && len(caps) > 0 && !slices.Contains(caps, "deny") {
 			slices.Sort(caps)
-			wide = append(wide, p+" ("+strings.Join(caps, " ")+")")
+			wide = append(wide, strings.ReplaceAll(p, canary, "…")+" ("+strings.Join(caps, " ")+")")
 		}
 	}
 	if len(wide) > 0 {

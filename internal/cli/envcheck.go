@@ -143,8 +143,7 @@ func firstListed(ctx context.Context, b *broker.Broker, c secret.Caller, env str
 
 // showFindings prints findings; something bad is exit code 1.
 func (a *app) showFindings(env string, all []secret.Finding) error {
-	var left, right []string
-	bad, wide := 0, 0
+	bad := 0
 	for _, f := range all {
 		if f.Status == secret.FindingBad {
 			bad++
@@ -153,30 +152,50 @@ func (a *app) showFindings(env string, all []secret.Finding) error {
 			if err := a.object(findingJSON{env, f.Check, f.Status, f.Evidence, f.Remedy}); err != nil {
 				return err
 			}
-			continue
 		}
-		l := fmt.Sprintf("%-7s  %s", f.Status, audit.Printable(f.Check))
-		text := audit.Printable(f.Evidence)
-		if f.Remedy != "" {
-			text += "\n" + audit.Printable(f.Remedy)
-		}
-		left, right = append(left, l), append(right, text)
-		wide = max(wide, columns(l))
 	}
 	if !a.flags.json {
-		limit := width(a.Out)
-		if limit == 0 {
-			limit = math.MaxInt // nothing is broken for a pipe
-		}
-		if err := a.print(sideBySide(left, right, wide, limit)); err != nil {
+		if err := a.print(findingsText(all, width(a.Out))); err != nil {
 			return err
 		}
 	}
-	if bad > 0 {
-		if !a.flags.json && !a.flags.quiet {
-			a.warn("%s: %s", env, count(bad, "finding")+plural(bad, " is", " are")+" bad")
-		}
-		return &childExit{exitFailed}
+	if bad == 0 {
+		return nil
 	}
-	return nil
+	if !a.flags.json && !a.flags.quiet {
+		a.warn("%s: %s", env, count(bad, "finding")+plural(bad, " is", " are")+" bad")
+	}
+	return &childExit{exitFailed}
+}
+
+// findingsText writes findings below each other: status, check and evidence,
+// and the way out on a line of its own, unbroken, since it may be a command to
+// paste. No limit is 0.
+func findingsText(all []secret.Finding, limit int) string {
+	if limit == 0 {
+		limit = math.MaxInt // nothing is broken for a pipe
+	}
+	wide := 0
+	for _, f := range all {
+		wide = max(wide, columns(audit.Printable(f.Check)))
+	}
+	const status = "unknown  "
+	at := len(status) + wide + 2
+	if limit-at < 24 { // a narrow terminal
+		at = len(status)
+	}
+	var b strings.Builder
+	for _, f := range all {
+		check := audit.Printable(f.Check)
+		first := fmt.Sprintf("%-*s%s%s", len(status), f.Status, check, strings.Repeat(" ", wide+2-columns(check)))
+		if at == len(status) {
+			first = strings.TrimRight(first, " ") + "\n" + strings.Repeat(" ", at)
+		}
+		evidence := strings.TrimSpace(flow(audit.Printable(f.Evidence), limit-at))
+		b.WriteString(first + strings.ReplaceAll(evidence, "\n", "\n"+strings.Repeat(" ", at)) + "\n")
+		if f.Remedy != "" {
+			b.WriteString("  " + audit.Printable(f.Remedy) + "\n")
+		}
+	}
+	return b.String()
 }
