@@ -64,6 +64,8 @@ func New(s Settings) (*Backend, error) {
 
 // Close lets go of connections that wait.
 func (b *Backend) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if c, ok := b.rt.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}

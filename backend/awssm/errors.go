@@ -133,7 +133,7 @@ func (b *Backend) refused(a asking, api smithy.APIError) error {
 	case "AccessDeniedException", "AccessDenied", "NotAuthorized":
 		return denied(a, api.ErrorMessage())
 	case "ExpiredTokenException", "ExpiredToken", "RequestExpired":
-		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS credentials have expired\n  %s", b.login())
+		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS credentials have expired\n  %s", login(a.s))
 	case "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationTokenException", "MissingAuthenticationToken", "IncompleteSignatureException":
 		return secret.Errorf(secret.Unauthenticated, a.name, "AWS does not know the credentials, or the region %s is not enabled for the account\n  aws sts get-caller-identity", a.s.region)
 	case "InvalidSignatureException", "SignatureDoesNotMatch":
@@ -167,7 +167,7 @@ func (b *Backend) status(a asking) error {
 	}
 	switch status := r.HTTPStatusCode(); {
 	case status == http.StatusUnauthorized:
-		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS credentials are refused\n  %s", b.login())
+		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS credentials are refused\n  %s", login(a.s))
 	case status == http.StatusForbidden:
 		return denied(a, "")
 	case status == http.StatusTooManyRequests:
@@ -216,23 +216,23 @@ func (b *Backend) notSignedIn(a asking, in *signInError) error {
 	api, answered := errors.AsType[smithy.APIError](in.error)
 	switch {
 	case over:
-		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS sign-in has expired\n  %s", b.login())
+		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS sign-in has expired\n  %s", login(a.s))
 	case answered:
 		return b.signInRefused(a, api)
 	case strings.Contains(in.Error(), "EC2 IMDS"): // the end of the chain: none of the others applied
-		return secret.Errorf(secret.Unauthenticated, a.name, "no AWS credentials were found\n  %s", b.login())
+		return secret.Errorf(secret.Unauthenticated, a.name, "no AWS credentials were found\n  %s", login(a.s))
 	}
 	if kind, text := wire.Failure(in.error); text != "no answer" {
 		return secret.Errorf(kind, a.name, "signing in to AWS: %s\n  aws sts get-caller-identity", text)
 	}
-	return secret.Errorf(secret.Unauthenticated, a.name, "no AWS credentials were found\n  %s", b.login())
+	return secret.Errorf(secret.Unauthenticated, a.name, "no AWS credentials were found\n  %s", login(a.s))
 }
 
 // signInRefused is for answers of the services that sign in.
 func (b *Backend) signInRefused(a asking, api smithy.APIError) error {
 	switch code := api.ErrorCode(); {
 	case code == "UnauthorizedException", code == "InvalidGrantException", strings.HasPrefix(code, "ExpiredToken"):
-		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS sign-in has expired\n  %s", b.login())
+		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS sign-in has expired\n  %s", login(a.s))
 	case strings.HasPrefix(code, "AccessDenied"):
 		a.action = "sts:AssumeRole"
 		return denied(a, api.ErrorMessage())
@@ -241,16 +241,16 @@ func (b *Backend) signInRefused(a asking, api smithy.APIError) error {
 	case api.ErrorFault() == smithy.FaultServer:
 		return secret.Errorf(secret.Unavailable, a.name, "signing in to AWS failed by itself\n  try again in a minute")
 	case made(code, letters+digits) && code != "":
-		return secret.Errorf(secret.Unauthenticated, a.name, "AWS refuses to sign in: %s\n  %s", code, b.login())
+		return secret.Errorf(secret.Unauthenticated, a.name, "AWS refuses to sign in: %s\n  %s", code, login(a.s))
 	default:
-		return secret.Errorf(secret.Unauthenticated, a.name, "AWS refuses to sign in\n  %s", b.login())
+		return secret.Errorf(secret.Unauthenticated, a.name, "AWS refuses to sign in\n  %s", login(a.s))
 	}
 }
 
 // login is the command that signs in.
-func (b *Backend) login() string {
-	if b.settings.Profile != "" {
-		return "aws sso login --profile " + b.settings.Profile
+func login(s *session) string {
+	if s.profile != "" && s.profile != "default" {
+		return "aws sso login --profile " + s.profile
 	}
 	return "aws sso login, or set AWS_PROFILE"
 }

@@ -24,6 +24,7 @@ type session struct {
 	// only try again.
 	read, write, many *secretsmanager.Client
 	region            string
+	profile           string // of the files of AWS
 	credentials       *signIn
 }
 
@@ -46,14 +47,14 @@ func (b *Backend) session(ctx context.Context) (*session, error) {
 }
 
 func (b *Backend) open(ctx context.Context) (*session, error) {
-	cfg, err := b.config(ctx)
+	cfg, profile, err := b.config(ctx)
 	if err != nil {
 		return nil, b.unread(err)
 	}
 	if cfg.Region == "" {
 		return nil, secret.Errorf(secret.Invalid, "", "no AWS region is set\n  in tacit.toml:  region = \"eu-west-1\"")
 	}
-	who := &signIn{chain: cfg.Credentials, profile: b.settings.Profile}
+	who := &signIn{cfg.Credentials}
 	client := func(r aws.Retryer) *secretsmanager.Client {
 		return secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
 			o.BaseEndpoint = nil // whatever the environment says
@@ -64,11 +65,12 @@ func (b *Backend) open(ctx context.Context) (*session, error) {
 			o.Logger, o.ClientLogMode = logging.Nop{}, 0
 		})
 	}
-	return &session{read: client(b.standard()), write: client(b.standard()), many: client(b.adaptive()), region: cfg.Region, credentials: who}, nil
+	return &session{read: client(b.standard()), write: client(b.standard()), many: client(b.adaptive()), region: cfg.Region, profile: profile, credentials: who}, nil
 }
 
-// config lets the SDK find region and credentials, by its whole chain.
-func (b *Backend) config(ctx context.Context) (aws.Config, error) {
+// config lets the SDK find region and credentials, by its whole chain, and
+// returns the profile that it took.
+func (b *Backend) config(ctx context.Context) (cfg aws.Config, profile string, err error) {
 	quiet := []func(*config.LoadOptions) error{
 		config.WithRegion(b.settings.Region),
 		config.WithLogger(logging.Nop{}),
@@ -80,49 +82,58 @@ func (b *Backend) config(ctx context.Context) (aws.Config, error) {
 	// First only what files and variables say: the chain is made below.
 	said, err := config.LoadDefaultConfig(ctx, append(quiet, config.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
 	if err != nil {
-		return aws.Config{}, err
+		return aws.Config{}, "", err
 	}
-	client, err := b.client(said)
+	bundle, profile := files(said)
+	client, err := b.client(bundle)
 	if err != nil {
-		return aws.Config{}, err
+		return aws.Config{}, "", err
 	}
 	own := addressesOf(ctx, said)
-	cfg, err := config.LoadDefaultConfig(ctx, append(quiet,
+	cfg, err = config.LoadDefaultConfig(ctx, append(quiet,
 		config.WithHTTPClient(client),
 		config.WithAPIOptions([]func(*middleware.Stack) error{own.instead}),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) {
 			o.Client = imds.NewFromConfig(said) // with the short waits that suit it
 		}))...)
-	if err != nil || b.settings.RoleARN == "" {
-		return cfg, err
+	if err == nil && b.settings.RoleARN != "" {
+		cfg.Credentials = b.role(cfg)
 	}
-	role := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), b.settings.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+	return cfg, profile, err
+}
+
+// role assumes the role of the settings with what the chain found.
+func (b *Backend) role(cfg aws.Config) aws.CredentialsProvider {
+	return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), b.settings.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 		if o.RoleSessionName = b.settings.SessionName; o.RoleSessionName == "" {
 			o.RoleSessionName = "tacit"
 		}
 		if b.settings.ExternalID != "" {
 			o.ExternalID = &b.settings.ExternalID
 		}
-	})
-	cfg.Credentials = aws.NewCredentialsCache(role)
-	return cfg, nil
+	}))
 }
 
-// client is what the chain signs in with. The SDK insists on a client of its
-// own where AWS_CA_BUNDLE or a profile names a file of authorities; the store
-// is then asked by these authorities too, unless the settings name others.
-func (b *Backend) client(said aws.Config) (config.HTTPClient, error) {
-	bundle := ""
+// files returns what the variables and files of AWS name: a file of
+// authorities, and the profile.
+func files(said aws.Config) (bundle, profile string) {
 	for _, source := range said.ConfigSources {
 		switch c := source.(type) {
 		case config.EnvConfig:
 			bundle = c.CustomCABundle
 		case config.SharedConfig:
-			if bundle == "" {
+			if profile = c.Profile; bundle == "" {
 				bundle = c.CustomCABundle
 			}
 		}
 	}
+	return bundle, profile
+}
+
+// client is what the chain signs in with. The SDK insists on a client of its
+// own where AWS_CA_BUNDLE or a profile names a file of authorities; the store
+// is then asked by these authorities too, unless the settings name others.
+func (b *Backend) client(bundle string) (config.HTTPClient, error) {
 	if bundle == "" {
 		return wire.Client(b.rt), nil
 	}
@@ -154,10 +165,7 @@ func (b *Backend) unread(err error) error {
 
 // signIn marks errors of the credential chain, and forgets credentials that
 // the store says have expired.
-type signIn struct {
-	chain   aws.CredentialsProvider
-	profile string
-}
+type signIn struct{ chain aws.CredentialsProvider }
 
 // Retrieve implements aws.CredentialsProvider.
 func (s *signIn) Retrieve(ctx context.Context) (aws.Credentials, error) {

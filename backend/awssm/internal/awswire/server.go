@@ -123,7 +123,7 @@ func (s *Server) answer(operation string, r *http.Request) (any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key, region, err := s.verify(r, body)
+	key, region, err := s.verify(r, body, "secretsmanager", "host", "x-amz-date", "x-amz-target")
 	if err != nil {
 		return nil, err
 	}

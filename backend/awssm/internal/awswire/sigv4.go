@@ -24,9 +24,10 @@ func credential() *regexp.Regexp {
 	return regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/ ,]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9]+)/aws4_request, *SignedHeaders=([a-z0-9;-]+), *Signature=([0-9a-f]{64})$`)
 }
 
-// verify checks the signature of a request by Signature Version 4 and returns
-// the key and the region that it was made for.
-func (s *Server) verify(r *http.Request, body []byte) (Key, string, error) {
+// verify checks the signature of a request by Signature Version 4, for a
+// service and with the headers that must be signed, and returns the key and the
+// region that it was made for.
+func (s *Server) verify(r *http.Request, body []byte, service string, must ...string) (Key, string, error) {
 	all := r.Header.Values("Authorization")
 	if len(all) == 0 {
 		return Key{}, "", front("MissingAuthenticationTokenException", "Missing Authentication Token")
@@ -35,15 +36,15 @@ func (s *Server) verify(r *http.Request, body []byte) (Key, string, error) {
 	if m == nil || len(all) != 1 || r.URL.RawQuery != "" {
 		return Key{}, "", front("IncompleteSignatureException", "the Authorization header is not one of AWS4-HMAC-SHA256")
 	}
-	id, date, region, service, signed, signature := m[1], m[2], m[3], m[4], strings.Split(m[5], ";"), m[6]
+	id, date, region, scoped, signed, signature := m[1], m[2], m[3], m[4], strings.Split(m[5], ";"), m[6]
 	stamp := r.Header.Get("X-Amz-Date")
 	if err := s.checkDate(stamp, date); err != nil {
 		return Key{}, "", err
 	}
-	if service != "secretsmanager" {
-		return Key{}, "", invalidSignature("Credential should be scoped to correct service: 'secretsmanager'.")
+	if scoped != service {
+		return Key{}, "", invalidSignature("Credential should be scoped to correct service: '" + service + "'.")
 	}
-	key, err := s.key(id, r.Header.Get("X-Amz-Security-Token"), signed)
+	key, err := s.key(id, r.Header.Get("X-Amz-Security-Token"), signed, must)
 	if err != nil {
 		return Key{}, "", err
 	}
@@ -62,8 +63,7 @@ func (s *Server) verify(r *http.Request, body []byte) (Key, string, error) {
 
 // key returns a key that may be used with a session token, if the request
 // signs what it has to.
-func (s *Server) key(id, session string, signed []string) (Key, error) {
-	must := []string{"host", "x-amz-date", "x-amz-target"}
+func (s *Server) key(id, session string, signed, must []string) (Key, error) {
 	if session != "" {
 		must = append(must, "x-amz-security-token")
 	}

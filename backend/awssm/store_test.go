@@ -1,0 +1,560 @@
+package awssm
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/tacit-secrets/tacit/backend/awssm/internal/awswire"
+	"github.com/tacit-secrets/tacit/secret"
+)
+
+// A lab is a wire server whose answers a test can bend.
+type lab struct {
+	*Backend
+	srv *awswire.Server
+
+	mu    sync.Mutex
+	allow func(c awswire.Call) bool
+	bend  func(operation string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc)
+}
+
+func newLab(t testing.TB, s Settings) *lab {
+	t.Helper()
+	l := &lab{}
+	l.srv = awswire.New(awswire.Options{
+		Allow: func(c awswire.Call) bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.allow == nil || l.allow(c)
+		},
+		Around: func(operation string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+			l.mu.Lock()
+			bend := l.bend
+			l.mu.Unlock()
+			if bend == nil {
+				next(w, r)
+				return
+			}
+			bend(operation, w, r, next)
+		},
+	})
+	server := httptest.NewServer(l.srv)
+	t.Cleanup(server.Close)
+	if s.Region == "" {
+		s.Region = "eu-west-1"
+	}
+	s.Endpoint = server.URL
+	l.Backend = open(t, s)
+	return l
+}
+
+func (l *lab) allows(f func(c awswire.Call) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.allow = f
+}
+
+func (l *lab) bends(f func(operation string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bend = f
+}
+
+// sent are the requests of a piece of work, by operation.
+func (l *lab) sent(work func()) map[string]int {
+	before := l.srv.Requests()
+	work()
+	out := l.srv.Requests()
+	for op, n := range before {
+		if out[op] -= n; out[op] == 0 {
+			delete(out, op)
+		}
+	}
+	return out
+}
+
+func (l *lab) must(t testing.TB, n secret.Name, s string) secret.Version {
+	t.Helper()
+	v, err := l.Put(t.Context(), n, secret.Text(s), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// labels are those of all versions, tacit's own mark included.
+func (l *lab) labels(t *testing.T, n secret.Name) []string {
+	t.Helper()
+	s, id, err := l.ready(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.read.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, labels := range out.VersionIdsToStages {
+		all = append(all, labels...)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func fail(w http.ResponseWriter, code, message string) {
+	awswire.WriteError(w, &awswire.Error{Code: code, Message: message})
+}
+
+func want(t *testing.T, got map[string]int, what string) {
+	t.Helper()
+	if fmt.Sprint(got) != what {
+		t.Errorf("%v is sent, want %s", got, what)
+	}
+}
+
+// TestRequests counts what each call costs.
+func TestRequests(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	ctx := t.Context()
+	want(t, l.sent(func() { l.must(t, "app/db", "one") }), "map[CreateSecret:1 ListSecretVersionIds:1 PutSecretValue:1]")
+	want(t, l.sent(func() { l.must(t, "app/db", "two") }), "map[ListSecretVersionIds:1 PutSecretValue:1]")
+	want(t, l.sent(func() { _, _ = l.Get(ctx, "app/db", secret.At{}) }), "map[GetSecretValue:1]")
+	want(t, l.sent(func() { _, _ = l.Get(ctx, "app/db", secret.At{Stage: secret.Previous}) }), "map[GetSecretValue:1]")
+	want(t, l.sent(func() { _, _ = l.Describe(ctx, "app/db") }), "map[DescribeSecret:1 ListSecretVersionIds:1]")
+	want(t, l.sent(func() { _, _ = l.Get(ctx, "app/none", secret.At{}) }), "map[GetSecretValue:1]")
+	want(t, l.sent(func() { _, _ = l.Swap(ctx, "app/db", secret.At{Stage: secret.Current}, secret.Text("three"), nil) }),
+		"map[DescribeSecret:1 ListSecretVersionIds:1 PutSecretValue:1 UpdateSecretVersionStage:2]")
+	for i := range 100 {
+		l.must(t, secret.Name(fmt.Sprintf("n/%03d", i)), "x")
+	}
+	want(t, l.sent(func() {
+		for _, err := range l.List(ctx, &secret.ListOptions{Prefix: "n/"}) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}), "map[ListSecrets:1]")
+}
+
+// TestBatchDenied: the right to batches is one that many lack. It is asked for
+// once, not for each secret nor each time.
+func TestBatchDenied(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	names := l.many(t, 45)
+	l.allows(func(c awswire.Call) bool { return c.Operation != "BatchGetSecretValue" })
+	for i, batches := range []int{3, 0} {
+		sent := l.sent(func() {
+			for j, r := range l.GetBatch(t.Context(), names) {
+				if r.Err != nil || !r.Version.Value.Equal(secret.Text(string(names[j]))) {
+					t.Errorf("%s: %v", names[j], r.Err)
+				}
+			}
+		})
+		if sent["GetSecretValue"] != 45 || sent["BatchGetSecretValue"] > batches || batches > 0 && sent["BatchGetSecretValue"] == 0 {
+			t.Errorf("time %d: %v", i, sent)
+		}
+	}
+}
+
+func (l *lab) many(t testing.TB, n int) []secret.Name {
+	t.Helper()
+	var names []secret.Name
+	for i := range n {
+		names = append(names, secret.Name(fmt.Sprintf("n/%03d", i)))
+		l.must(t, names[i], string(names[i]))
+	}
+	return names
+}
+
+// TestBatchOneDenied: what is wrong with one secret is told of that one, and
+// found in the batch's own answer.
+func TestBatchOneDenied(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	names := l.many(t, 30)
+	if _, err := l.Delete(t.Context(), names[7], nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Create(t.Context(), "n/empty", secret.Annotations{}); err != nil {
+		t.Fatal(err)
+	}
+	names = append(names, "n/none", "n/empty")
+	l.allows(func(c awswire.Call) bool { return c.Operation != "GetSecretValue" || c.Name != "n/003" })
+	var got []secret.Result
+	want(t, l.sent(func() { got = l.GetBatch(t.Context(), names) }), "map[BatchGetSecretValue:2]")
+	for i, r := range got {
+		switch names[i] {
+		case "n/003":
+			tells(t, r.Err, secret.Denied, "n/003", "arn:aws:iam::111122223333:user/mia", "secretsmanager:GetSecretValue", "tacit policy export")
+		case "n/007":
+			tells(t, r.Err, secret.NotFound, "n/007", "tacit undelete")
+		case "n/none":
+			tells(t, r.Err, secret.NotFound, "n/none: no such secret", "eu-west-1")
+		case "n/empty":
+			if secret.StateOf(r.Err) != secret.NoVersion {
+				t.Errorf("%v", r.Err)
+			}
+		default:
+			if r.Err != nil || !r.Version.Value.Equal(secret.Text(string(names[i]))) || r.Version.Secret.UID == "" {
+				t.Errorf("%s: %+v, %v", names[i], r.Version, r.Err)
+			}
+		}
+	}
+}
+
+// TestBatchLeavesOut: a batch that leaves secrets out, or answers for others,
+// is no answer for them.
+func TestBatchLeavesOut(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	names := l.many(t, 3)
+	l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if op == "BatchGetSecretValue" {
+			_, _ = w.Write([]byte(`{"SecretValues":[{"ARN":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:other-abcdef","Name":"other","VersionId":"x","SecretString":"not asked for"}],"Errors":[{"SecretId":"another","ErrorCode":"X"}]}`))
+			return
+		}
+		next(w, r)
+	})
+	want(t, l.sent(func() {
+		for i, r := range l.GetBatch(t.Context(), names) {
+			if r.Err != nil || !r.Version.Value.Equal(secret.Text(string(names[i]))) {
+				t.Errorf("%s: %v", names[i], r.Err)
+			}
+		}
+	}), "map[BatchGetSecretValue:1 GetSecretValue:3]")
+}
+
+// TestSwapRace: of two writers one wins each time, and what the other left is
+// no stage.
+func TestSwapRace(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	v := l.must(t, "app/db", "0")
+	for round := range 15 {
+		var wg sync.WaitGroup
+		won := make([]secret.Version, 2)
+		for i := range won {
+			wg.Go(func() {
+				w, err := l.Swap(t.Context(), "app/db", secret.At{ID: v.ID}, secret.Text(fmt.Sprint(round, i)), nil)
+				if err == nil {
+					won[i] = w
+				} else if secret.KindOf(err) != secret.Conflict {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if (won[0].ID == "") == (won[1].ID == "") {
+			t.Fatalf("round %d: %+v", round, won)
+		}
+		old := v
+		if v = won[0]; v.ID == "" {
+			v = won[1]
+		}
+		if got, err := l.Get(t.Context(), "app/db", secret.At{}); err != nil || got.ID != v.ID {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if got, err := l.Get(t.Context(), "app/db", secret.At{Stage: secret.Previous}); err != nil || got.ID != old.ID {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	if got := l.labels(t, "app/db"); !slices.Equal(got, []string{"AWSCURRENT", "AWSPREVIOUS"}) {
+		t.Errorf("the labels are %q", got)
+	}
+}
+
+// TestSwapInterrupted: what a swap leaves that could not go on is not served,
+// is no stage, and is in nobody's way.
+func TestSwapInterrupted(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	v := l.must(t, "app/db", "one")
+	for range 3 {
+		l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+			if op == "UpdateSecretVersionStage" {
+				awswire.WriteError(w, &awswire.Error{Status: 500, Code: "InternalServiceError"})
+				return
+			}
+			next(w, r)
+		})
+		_, err := l.Swap(t.Context(), "app/db", secret.At{ID: v.ID}, secret.Text("two"), nil)
+		tells(t, err, secret.Unavailable, "app/db")
+	}
+	l.bends(nil)
+	if got, err := l.Get(t.Context(), "app/db", secret.At{}); err != nil || got.ID != v.ID {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got := l.labels(t, "app/db"); !slices.Equal(got, []string{"AWSCURRENT", "tacit-swap"}) {
+		t.Errorf("the labels are %q", got)
+	}
+	m, err := l.Describe(t.Context(), "app/db")
+	if err != nil || len(m.Versions) != 4 || !m.Complete || len(m.Versions[0].Stages) != 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err := l.Swap(t.Context(), "app/db", secret.At{ID: v.ID}, secret.Text("three"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.labels(t, "app/db"); !slices.Equal(got, []string{"AWSCURRENT", "AWSPREVIOUS"}) {
+		t.Errorf("the labels are %q", got)
+	}
+}
+
+// TestRotationIsLeftAlone: a pending version of AWS's own rotation keeps its
+// label through puts and swaps of others.
+func TestRotationIsLeftAlone(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	v := l.must(t, "app/db", "one")
+	if _, err := l.Put(t.Context(), "app/db", secret.Text("next"), &secret.PutOptions{Stages: []secret.Stage{secret.Pending}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Swap(t.Context(), "app/db", secret.At{ID: v.ID}, secret.Text("two"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Get(t.Context(), "app/db", secret.At{Stage: secret.Pending}); err != nil || !got.Value.Equal(secret.Text("next")) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestOneTokenForEachWrite: an answer that is lost makes no second version,
+// and no second token.
+func TestOneTokenForEachWrite(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	l.must(t, "app/db", "one")
+	lost := 0
+	l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if op != "PutSecretValue" || lost == 2 {
+			next(w, r)
+			return
+		}
+		lost++
+		next(httptest.NewRecorder(), r) // done, and nobody hears of it
+		awswire.WriteError(w, &awswire.Error{Status: 503, Code: "ServiceUnavailable"})
+	})
+	want(t, l.sent(func() { l.must(t, "app/db", "two") }), "map[ListSecretVersionIds:1 PutSecretValue:3]")
+	m, err := l.Describe(t.Context(), "app/db")
+	if err != nil || len(m.Versions) != 2 {
+		t.Errorf("%d versions, %v", len(m.Versions), err)
+	}
+}
+
+// TestFullQuotaIsNotAskedAgain: the SDK takes it for throttling.
+func TestFullQuotaIsNotAskedAgain(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	l.must(t, "app/db", "one")
+	l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if op == "PutSecretValue" {
+			fail(w, "LimitExceededException", "You've exceeded a quota.")
+			return
+		}
+		next(w, r)
+	})
+	want(t, l.sent(func() {
+		_, err := l.Put(t.Context(), "app/db", secret.Text("two"), nil)
+		tells(t, err, secret.Invalid, "app/db", "quota")
+	}), "map[PutSecretValue:1]")
+}
+
+// TestPartlyWritten: what AWS cannot do in one step says which part is done.
+func TestPartlyWritten(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	l.must(t, "app/db", "one")
+	l.allows(func(c awswire.Call) bool { return c.Operation != "TagResource" })
+	_, err := l.Put(t.Context(), "app/db", secret.Text("two"), &secret.PutOptions{Annotations: &secret.Annotations{Description: "d", Tags: map[string]string{"k": "v"}}})
+	tells(t, err, secret.Denied, "app/db: version ", "was written, but not the tags", "secretsmanager:TagResource")
+	got, err := l.Get(t.Context(), "app/db", secret.At{})
+	if err != nil || !got.Value.Equal(secret.Text("two")) {
+		t.Errorf("%v", err)
+	}
+	_, err = l.Put(t.Context(), "new", secret.Text("x"), &secret.PutOptions{Annotations: &secret.Annotations{Tags: map[string]string{"k": "v"}}})
+	tells(t, err, secret.Denied, "new", "TagResource")
+	_, err = l.Get(t.Context(), "new", secret.At{})
+	tells(t, err, secret.NotFound)
+}
+
+// TestDeletedInTheWay says both ways out.
+func TestDeletedInTheWay(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{Window: 7 * day})
+	l.must(t, "app/db", "one")
+	m, err := l.Delete(t.Context(), "app/db", nil)
+	if err != nil || m.Purge.Sub(m.Deleted) != 7*day {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for what, write := range map[string]func() error{
+		"put":    func() error { _, err := l.Put(t.Context(), "app/db", secret.Text("x"), nil); return err },
+		"swap":   func() error { _, err := l.Swap(t.Context(), "app/db", secret.At{}, secret.Text("x"), nil); return err },
+		"create": func() error { _, err := l.Create(t.Context(), "app/db", secret.Annotations{}); return err },
+	} {
+		err := write()
+		tells(t, err, secret.Conflict, "app/db", "tacit undelete", "tacit put --recover")
+		if secret.StateOf(err) != secret.Deleted {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestDeleteWindows: AWS takes 7 to 30 days.
+func TestDeleteWindows(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	for asked, given := range map[time.Duration]time.Duration{0: 30 * day, time.Hour: 30 * day, 7 * day: 7 * day, 7*day + 1: 8 * day, 30 * day: 30 * day, 31 * day: 30 * day} {
+		n := secret.Name(fmt.Sprint("n/", int64(asked)))
+		l.must(t, n, "x")
+		m, err := l.Delete(t.Context(), n, &secret.DeleteOptions{Window: asked})
+		if err != nil || m.Purge.Sub(m.Deleted).Round(time.Second) != given {
+			t.Errorf("%s gives %s, %v", asked, m.Purge.Sub(m.Deleted), err)
+		}
+	}
+}
+
+// TestDestroyWaits: AWS destroys some time after it was told to.
+func TestDestroyWaits(t *testing.T) {
+	isolate(t)
+	srv := awswire.New(awswire.Options{Destroying: 300 * time.Millisecond})
+	server := httptest.NewServer(srv)
+	defer server.Close()
+	b := open(t, Settings{Region: "eu-west-1", Endpoint: server.URL})
+	putAndGet(t, b)
+	if err := b.Destroy(t.Context(), "app/db"); err != nil {
+		t.Fatal(err)
+	}
+	putAndGet(t, b) // nothing is in the way any more
+}
+
+// TestDeletionDates: of the two dates AWS tells one, as its documents have it
+// one way or the other.
+func TestDeletionDates(t *testing.T) {
+	b := open(t, Settings{Window: 10 * day})
+	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	for date, want := range map[time.Time][2]time.Time{
+		{}:                {},
+		now.Add(-day):     {now.Add(-day), now.Add(9 * day)},
+		now.Add(9 * day):  {now.Add(-day), now.Add(9 * day)},
+		now.Add(20 * day): {now.Add(-2 * day), now.Add(20 * day)}, // another window: when it last changed
+	} {
+		if deleted, purge := b.ends(date, now.Add(-2*day), now); !deleted.Equal(want[0]) || !purge.Equal(want[1]) {
+			t.Errorf("%s is %s and %s", date, deleted, purge)
+		}
+	}
+}
+
+// TestKMSKey is given to new secrets.
+func TestKMSKey(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{KMSKey: "alias/tacit"})
+	l.must(t, "app/db", "one")
+	if _, err := l.Create(t.Context(), "app/empty", secret.Annotations{}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.read.ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
+	if err != nil || len(out.SecretList) != 2 {
+		t.Fatal(err)
+	}
+	for _, e := range out.SecretList {
+		if e.KmsKeyId == nil || *e.KmsKeyId != "alias/tacit" {
+			t.Errorf("%s has another key", *e.Name)
+		}
+	}
+}
+
+// TestNamesOfAWS: what others wrote is listed and read by a name, whatever it
+// is called there.
+func TestNamesOfAWS(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	s, err := l.session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := []string{"/prod/db", "a//b", "a/", "//", "prod/..", "rds!cluster-1", "!x", "plain", "app-abcdef"}
+	for _, id := range theirs {
+		text := "value of " + id
+		if _, err := s.write.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &id, SecretString: &text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var listed []string
+	last := ""
+	for m, err := range l.List(t.Context(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(m.Name) <= last {
+			t.Errorf("%s comes after %s", m.Name, last)
+		}
+		last = string(m.Name)
+		listed = append(listed, last)
+		v, err := l.Get(t.Context(), m.Name, secret.At{})
+		if id, _ := secretID(m.Name); err != nil || !v.Value.Equal(secret.Text("value of "+id)) {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+	}
+	if len(listed) != len(theirs) {
+		t.Errorf("%q are listed", listed)
+	}
+	for prefix, n := range map[string]int{"%2F": 2, "%2Fprod/": 1, "%2": 2, "a": 3, "a/": 1, "!": 1, "prod/%2E": 1, "ü": 0, "%": 2} {
+		got := 0
+		for m, err := range l.List(t.Context(), &secret.ListOptions{Prefix: prefix}) {
+			if err != nil || !strings.HasPrefix(string(m.Name), prefix) {
+				t.Errorf("%s: %v", m.Name, err)
+			}
+			got++
+		}
+		if got != n {
+			t.Errorf("%d names begin with %q, want %d", got, prefix, n)
+		}
+	}
+}
+
+// TestLabelsOfAWS: labels that read like stages of tacit are told apart.
+func TestLabelsOfAWS(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	v := l.must(t, "app/db", "one")
+	s, id, err := l.ready(t.Context(), "app/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, label := range []string{"current", "=x", "green"} {
+		if err := l.relabel(t.Context(), s, "app/db", label, move{"", v.ID}); err != nil {
+			t.Fatalf("%s, %s: %v", id, label, err)
+		}
+	}
+	two := l.must(t, "app/db", "two")
+	if two.ID == v.ID {
+		t.Fatal(two)
+	}
+	one := l.must(t, "app/other", "one")
+	for _, st := range []secret.Stage{"=current", "==x", "green"} {
+		if _, err := l.MoveStage(t.Context(), "app/other", st, "", one.ID); err != nil {
+			t.Errorf("%s: %v", st, err)
+		}
+		if got, err := l.Get(t.Context(), "app/other", secret.At{Stage: st}); err != nil || got.ID != one.ID {
+			t.Errorf("%s: %v", st, err)
+		}
+	}
+	if got := l.labels(t, "app/other"); !slices.Equal(got, []string{"=x", "AWSCURRENT", "current", "green"}) {
+		t.Errorf("the labels are %q", got)
+	}
+	for _, st := range []secret.Stage{"AWSCURRENT", "=green", "tacit-swap", "=", "", secret.Stage(strings.Repeat("x", 257))} {
+		_, err := l.MoveStage(t.Context(), "app/other", st, "", one.ID)
+		tells(t, err, secret.Invalid)
+	}
+}
