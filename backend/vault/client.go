@@ -116,7 +116,7 @@ func (r *retry) pause(ctx context.Context, d time.Duration) error {
 // wait is the time before another try: what the store asks for, else twice as
 // long each time, with jitter, so that many callers do not come back at once.
 func (r *retry) wait(try int, told string) time.Duration {
-	if seconds, err := strconv.Atoi(told); err == nil && seconds >= 0 {
+	if seconds, err := strconv.ParseUint(told, 10, 31); err == nil { // more than that is no time to wait
 		return time.Duration(seconds) * time.Second
 	}
 	d := min(r.base<<try, r.most)

@@ -285,3 +285,23 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+// A server cannot make anybody wait for ever, or not at all.
+func TestWaitsAreBounded(t *testing.T) {
+	r := patient()
+	for try := range r.tries {
+		if d := r.wait(try, ""); d <= 0 || d > r.most {
+			t.Errorf("try %d waits %s", try, d)
+		}
+	}
+	for told, want := range map[string]time.Duration{"0": 0, "3": 3 * time.Second, "2147483647": 2147483647 * time.Second} {
+		if d := r.wait(0, told); d != want {
+			t.Errorf("%s: %s", told, d)
+		}
+	}
+	for _, told := range []string{"-1", "99999999999999999", "18446744073709551615", "Fri, 02 Jan 2026 03:04:05 GMT", "1e3", "x"} {
+		if d := r.wait(0, told); d <= 0 || d > r.most {
+			t.Errorf("%s: %s", told, d)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -124,6 +126,15 @@ func TestUnknownOutcomeIsSaid(t *testing.T) {
 	}, Do: fault.ResetAfter})
 	_, err := b.Put(t.Context(), "a", secret.Text(canary), nil)
 	fails(t, err, secret.Unavailable, "may have kept version 2 or not", "tacit history a")
+
+	p.Set(fault.Rule{On: onPath("PUT", "/data/"), Do: fault.Hang})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = b.Put(ctx, "a", secret.Text(canary), nil)
+	fails(t, err, secret.Unavailable, "may have kept version")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v hides why it was given up", err)
+	}
 }
 
 // What of a write was kept is said, where not all was.
