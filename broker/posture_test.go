@@ -34,7 +34,7 @@ func openKept(t *testing.T) (*house, *kept) {
 	s := &kept{}
 	h := open(t, func(e *broker.Env) {
 		e.Open = func(context.Context) (secret.Backend, error) { return s, nil }
-		e.Prefix = "team/"
+		e.Prefix, e.Leases.Prefix = "team/", "leases-"
 	})
 	s.traced = traced{h.store, h.trace}
 	return h, s
@@ -85,6 +85,12 @@ func TestRules(t *testing.T) {
 	_, err = h.Rules(t.Context(), mia(), "dev", nil, secret.Get)
 	wantKind(t, err, secret.Invalid)
 	_, err = h.Rules(t.Context(), mia(), "dev", names)
+	wantKind(t, err, secret.Invalid)
+	// Leases lie beside the secrets, and are not meant by their verbs.
+	if _, err = h.Rules(t.Context(), mia(), "dev", names, secret.Issue, secret.Revoke); err != nil || !slices.Equal(s.asked, []secret.Name{"leases-app/db", "leases-claude/api"}) {
+		t.Errorf("asked for %v, %v", s.asked, err)
+	}
+	_, err = h.Rules(t.Context(), mia(), "dev", names, secret.Get, secret.Issue)
 	wantKind(t, err, secret.Invalid)
 }
 

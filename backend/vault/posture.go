@@ -141,39 +141,87 @@ func (b *Backend) ownToken(ctx context.Context) ([]secret.Finding, error) {
 }
 
 // rights asks what the token may do beside what it is for: at names that nobody
-// declared, and where the store itself is governed.
+// declared, and where the store itself is governed; and at what is declared,
+// more than it takes to use a secret.
 func (b *Backend) rights(ctx context.Context) ([]secret.Finding, error) {
-	const canary = "tacit-canary-that-nobody-declared"
-	mount := b.settings.Mount
-	paths := []string{
-		mount + "/data/" + canary, mount + "/metadata/" + canary, mount + "/" + canary, mount + "/config",
-		"sys/auth", "sys/mounts/" + canary, "sys/policies/acl/" + canary, "sys/audit/" + canary, "auth/token/create", "sys/leases/revoke-prefix/" + canary,
-	}
-	r := request{method: http.MethodPost, path: "sys/capabilities-self", capability: "update", body: jsonBody(map[string]any{"paths": paths})}
-	got, err := b.do(ctx, r)
 	const remedy = "tacit policy export writes a policy for what is declared"
-	switch {
-	case err != nil:
+	outside, own := b.beside(), b.declaredPaths()
+	may, told, err := b.mayAt(ctx, slices.Concat(outside, own))
+	if err != nil {
 		return nil, err
-	case !got.ok():
+	}
+	if !told {
 		return []secret.Finding{unknown(asksRights, `path "sys/capabilities-self" { capabilities = ["update"] }`, "the token may not ask what it may do")}, nil
 	}
-	var may map[string]json.RawMessage
-	if json.Unmarshal(got.Data, &may) != nil {
-		return nil, b.strange("")
-	}
 	var wide []string
-	for _, p := range paths {
-		var caps []string
-		if json.Unmarshal(may[p], &caps) == nil && len(caps) > 0 && !slices.Contains(caps, "deny") {
-			slices.Sort(caps)
-			wide = append(wide, strings.ReplaceAll(p, canary, "…")+" ("+strings.Join(caps, " ")+")")
+	for _, p := range outside {
+		if c := may[p]; len(c) > 0 && !slices.Contains(c, "deny") {
+			wide = append(wide, strings.ReplaceAll(p, canary, "…")+" ("+strings.Join(c, " ")+")")
+		}
+	}
+	readable := 0
+	for _, p := range own {
+		switch c := may[p]; {
+		case slices.Contains(c, "sudo"), slices.Contains(c, "root"):
+			wide = append(wide, p+" ("+strings.Join(c, " ")+")")
+		case slices.Contains(c, "read"):
+			readable++
 		}
 	}
 	if len(wide) > 0 {
-		return []secret.Finding{bad(asksRights, remedy, "the token may use what nobody declared: %s", strings.Join(wide, ", "))}, nil
+		return []secret.Finding{bad(asksRights, remedy, "the token may do more than what is declared: %s", strings.Join(wide, ", "))}, nil
 	}
-	return []secret.Finding{good(asksRights, "nothing at %d paths that nobody declared", len(paths))}, nil
+	return []secret.Finding{good(asksRights, "nothing at %d paths that nobody declared; %d of %d declared secrets can be read", len(outside), readable, len(own))}, nil
+}
+
+// canary is a name that nobody declares.
+const canary = "tacit-canary-that-nobody-declared"
+
+// beside are paths that nobody declared.
+func (b *Backend) beside() []string {
+	mount := b.settings.Mount
+	return []string{
+		mount + "/data/" + canary, mount + "/metadata/" + canary, mount + "/" + canary, mount + "/config",
+		"sys/auth", "sys/mounts/" + canary, "sys/policies/acl/" + canary, "sys/audit/" + canary, "auth/token/create", "sys/leases/revoke-prefix/" + canary,
+	}
+}
+
+// askedAtOnce bounds the paths of one question.
+const askedAtOnce = 256
+
+// declaredPaths are those of the values that are declared.
+func (b *Backend) declaredPaths() []string {
+	var out []string
+	for _, n := range b.settings.Declared[:min(len(b.settings.Declared), askedAtOnce)] {
+		if b.known() == 1 {
+			out = append(out, b.plainPath(n))
+		} else {
+			out = append(out, b.dataPath(n))
+		}
+	}
+	return out
+}
+
+// mayAt asks what the token may do at paths; told is false if it may not ask.
+func (b *Backend) mayAt(ctx context.Context, paths []string) (may map[string][]string, told bool, err error) {
+	r := request{method: http.MethodPost, path: "sys/capabilities-self", capability: "update", body: jsonBody(map[string]any{"paths": paths})}
+	got, err := b.do(ctx, r)
+	if err != nil || !got.ok() {
+		return nil, false, err
+	}
+	var all map[string]json.RawMessage // some of it is said twice, in other forms
+	if json.Unmarshal(got.Data, &all) != nil {
+		return nil, false, b.strange("")
+	}
+	may = map[string][]string{}
+	for _, p := range paths {
+		var c []string
+		if json.Unmarshal(all[p], &c) == nil {
+			slices.Sort(c)
+			may[p] = c
+		}
+	}
+	return may, true, nil
 }
 
 // seal asks how the store is opened. Everybody is told.

@@ -264,10 +264,14 @@ func TestPosture(t *testing.T) {
 	})
 	// Who may not see the audit devices learns nothing of them.
 	narrow := s.limited(t, s.fresh(t, "2"), []secret.Name{"app/db"}, secret.Get, secret.List)
+	narrow.settings.Declared = []secret.Name{"app/db", "app/other"}
 	got := find(narrow)
 	wants(got, map[string]string{
 		asksAudit: secret.FindingUnknown, asksHashed: secret.FindingUnknown, asksRoot: secret.FindingOK, asksTTL: secret.FindingOK, asksRights: secret.FindingOK,
 	})
+	if !strings.Contains(got[asksRights].Evidence, "1 of 2 declared") {
+		t.Errorf("%+v", got[asksRights])
+	}
 	if len(got) != 7 {
 		t.Errorf("%d findings", len(got))
 	}

@@ -176,7 +176,7 @@ func (d *database) end(r *leasedRun, s syscall.Signal) {
 func (d *database) notes() string { return string(d.tacit(d.t, nil, "lease", "list", "--json")) }
 
 // One lease for all that is made of it; it ends with the command.
-func TestRunLease(t *testing.T) {
+func TestStoresRunLease(t *testing.T) {
 	d := newDatabase(t, "10m", "1h")
 	const script = `echo "$DB_USER $DB_PASSWORD"; psql "$DB_URL" -Atc 'select current_user'`
 	out := strings.Fields(string(d.tacit(t, nil, "run", "--no-redact", "--", "sh", "-c", script)))
@@ -202,7 +202,7 @@ func TestRunLease(t *testing.T) {
 }
 
 // Whatever signal ends the run, the lease ends with it.
-func TestRunLeaseEndsWithSignals(t *testing.T) {
+func TestStoresRunLeaseEndsWithSignals(t *testing.T) {
 	d := newDatabase(t, "10m", "1h")
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		r := d.start("--", "sh", "-c", tell)
@@ -218,7 +218,7 @@ func TestRunLeaseEndsWithSignals(t *testing.T) {
 
 // A tacit that is killed revokes nothing; the next one does, whatever it was
 // started for.
-func TestRunLeaseKilled(t *testing.T) {
+func TestStoresRunLeaseKilled(t *testing.T) {
 	d := newDatabase(t, "10m", "1h")
 	r := d.start("--", "sh", "-c", tell)
 	c := d.told(r)
@@ -243,7 +243,7 @@ func TestRunLeaseKilled(t *testing.T) {
 }
 
 // A lease that is shorter than its command is renewed.
-func TestRunLeaseRenewed(t *testing.T) {
+func TestStoresRunLeaseRenewed(t *testing.T) {
 	d := newDatabase(t, "3s", "5m")
 	const script = `sleep 7; psql "$DB_URL" -Atc 'select 6 * 7'`
 	if out := string(d.tacit(t, nil, "run", "--", "sh", "-c", script)); strings.TrimSpace(out) != "42" {
@@ -253,7 +253,7 @@ func TestRunLeaseRenewed(t *testing.T) {
 
 // Where a lease grows no older, a person is told before it ends; with --watch
 // the command gets another one.
-func TestRunLeaseGrowsNoOlder(t *testing.T) {
+func TestStoresRunLeaseGrowsNoOlder(t *testing.T) {
 	d := newDatabase(t, "4s", "5s")
 	cmd := d.command(t, "run", "--", "sleep", "5")
 	said, err := cmd.CombinedOutput()
@@ -276,7 +276,7 @@ func TestRunLeaseGrowsNoOlder(t *testing.T) {
 }
 
 // By hand, a lease is kept until somebody revokes it.
-func TestLeaseByHand(t *testing.T) {
+func TestStoresLeaseByHand(t *testing.T) {
 	d := newDatabase(t, "10m", "1h")
 	ref := "prod:" + d.mount + "/creds/app"
 	var made struct {
@@ -321,7 +321,7 @@ func TestLeaseByHand(t *testing.T) {
 
 // An agent is given a lease if a grant says so, and its run gives it back
 // without another one.
-func TestLeaseOfAnAgent(t *testing.T) {
+func TestStoresLeaseOfAnAgent(t *testing.T) {
 	d := newDatabase(t, "10m", "1h")
 	refused := d.command(t, append([]string{"run", "--as", "agent:reviewer"}, "--", "true")...)
 	if said, err := refused.CombinedOutput(); err == nil || !strings.Contains(string(said), "agent:reviewer may not issue prod:"+d.mount) {
@@ -331,5 +331,20 @@ func TestLeaseOfAnAgent(t *testing.T) {
 	d.tacit(t, nil, "run", "--as", "agent:reviewer", "--", "sh", "-c", `test -n "$DB_URL"`)
 	if n := d.notes(); n != "" {
 		t.Errorf("noted %s", n)
+	}
+}
+
+// What is declared is what the store is to allow: with that and no more, a run
+// has its leases.
+func TestStoresLeaseWithExportedPolicy(t *testing.T) {
+	d := newDatabase(t, "10m", "1h")
+	rules := string(d.tacit(t, nil, "policy", "export", "--env", "prod"))
+	name := d.mount + "-run"
+	d.ask(http.MethodPut, "sys/policies/acl/"+name, map[string]any{"policy": rules})
+	d.ask(http.MethodPost, "auth/token/create-orphan", map[string]any{"id": "token-" + name, "policies": []string{name}, "ttl": "1h"})
+	d.env = append(d.env, "VAULT_TOKEN=token-"+name)
+	out := strings.Fields(string(d.tacit(t, nil, "run", "--no-redact", "--", "sh", "-c", `echo "$DB_USER $DB_PASSWORD"`)))
+	if len(out) != 2 || d.works(credential{out[0], out[1]}) || d.notes() != "" {
+		t.Errorf("told %d words with\n%s\nnoted %s", len(out), rules, d.notes())
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -31,7 +32,8 @@ func (a *app) policyExportCommand() *cobra.Command {
 		Short: "Write the store's own rules for what is declared, and nothing else",
 		Long: `Write rules in the language of the store of an environment (Vault HCL, an IAM policy, an
 Azure role assignment) that allow the verbs on the secrets that tacit.toml declares for it,
-or on the names given, and nothing else. Nothing is changed, and no store is asked.`,
+or on the names given, and nothing else; of declared leases, issue, renew and revoke.
+Nothing is changed, and no store is asked.`,
 		Example: `  tacit policy export --env prod > tacit.hcl
   tacit policy export --env prod --verb get --verb put claude/api
   tacit policy export --env azure --language bicep > roles.bicep`,
@@ -56,10 +58,6 @@ func (a *app) policyExport(ctx context.Context, args []string, f policyExportFla
 	if err != nil {
 		return err
 	}
-	names, err := a.exportedNames(o, args)
-	if err != nil {
-		return err
-	}
 	var verbs []secret.Verb
 	for _, v := range f.verbs {
 		if !secret.Verb(v).Known() {
@@ -67,11 +65,73 @@ func (a *app) policyExport(ctx context.Context, args []string, f policyExportFla
 		}
 		verbs = append(verbs, secret.Verb(v))
 	}
-	rules, err := o.Broker.Rules(ctx, o.Caller, o.Env, names, verbs...)
+	rules, err := a.declaredRules(ctx, o, args, verbs)
 	if err != nil {
 		return err
 	}
 	return a.showRules(o.Env, rules, f.language)
+}
+
+// declaredRules asks for the rules of what is given, or of what is declared:
+// secrets with the verbs, and leases with theirs.
+func (a *app) declaredRules(ctx context.Context, o *config.Opened, args []string, verbs []secret.Verb) ([]secret.Rule, error) {
+	var leases []secret.Name
+	if len(args) == 0 {
+		var err error
+		if leases, err = declaredLeases(o); err != nil {
+			return nil, err
+		}
+	}
+	names, err := a.exportedNames(o, args)
+	if err != nil && (len(leases) == 0 || !errors.Is(err, secret.NotFound)) {
+		return nil, err
+	}
+	var rules []secret.Rule
+	if len(names) > 0 {
+		if rules, err = o.Broker.Rules(ctx, o.Caller, o.Env, names, verbs...); err != nil {
+			return nil, err
+		}
+	}
+	if len(leases) > 0 {
+		more, err := o.Broker.Rules(ctx, o.Caller, o.Env, leases, secret.Issue, secret.Renew, secret.Revoke)
+		if err != nil {
+			return nil, err
+		}
+		rules = joined(rules, more)
+	}
+	return rules, nil
+}
+
+// joined puts rules of one language into one text.
+func joined(rules, more []secret.Rule) []secret.Rule {
+	out := slices.Clone(rules)
+	for _, r := range more {
+		if i := slices.IndexFunc(out, func(o secret.Rule) bool { return o.Language == r.Language }); i >= 0 {
+			out[i].Text += r.Text
+		} else {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// declaredLeases lists the leases that are declared for the environment that is
+// meant, and issued in it.
+func declaredLeases(o *config.Opened) ([]secret.Name, error) {
+	all, err := o.Declarations()
+	if err != nil {
+		return nil, err
+	}
+	var out []secret.Name
+	for _, d := range all {
+		for _, r := range config.LeasesOf(d, all) {
+			if r.Env == o.Env && !slices.Contains(out, r.Name) {
+				out = append(out, r.Name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 // exportedNames are those given, or those that are declared.

@@ -45,6 +45,7 @@ func (x *Opened) vaultSettings(ctx context.Context, e Environment) (vault.Settin
 		return s, secret.Errorf(secret.Invalid, "", "VAULT_SKIP_VERIFY is set: whoever answers would be believed, and given the token\n  unset VAULT_SKIP_VERIFY, and name the authority:  ca_cert in %s, or VAULT_CACERT", FileName)
 	}
 	s.PlainHTTP = x.user.plain(s.Address)
+	s.Declared = x.declaredIn(e)
 	var err error
 	if s.TLS, err = x.tls(e); err != nil {
 		return s, err
@@ -58,6 +59,22 @@ func (x *Opened) vaultSettings(ctx context.Context, e Environment) (vault.Settin
 	s.TLS.ServerName = cmp.Or(s.TLS.ServerName, env("TLS_SERVER_NAME"))
 	s.Auth, err = x.vaultAuth(ctx, e, env)
 	return s, err
+}
+
+// declaredIn lists what is declared for an environment and lies in it, by the
+// names that its store knows.
+func (x *Opened) declaredIn(e Environment) []secret.Name {
+	all, err := x.Project.Declarations(e.Name)
+	if err != nil {
+		return nil // told where it is asked for
+	}
+	var out []secret.Name
+	for _, r := range Refs(all) {
+		if n := secret.Name(e.Prefix) + r.Name; r.Env == e.Name && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // placed fills in where an environment lies, as far as the variables tell.
