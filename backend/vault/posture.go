@@ -156,7 +156,7 @@ func (b *Backend) rights(ctx context.Context) ([]secret.Finding, error) {
 	var wide []string
 	for _, p := range outside {
 		if c := may[p]; len(c) > 0 && !slices.Contains(c, "deny") {
-			wide = append(wide, strings.ReplaceAll(p, canary, "…")+" ("+strings.Join(c, " ")+")")
+			wide = append(wide, strings.ReplaceAll(p, nobodys, "…")+" ("+strings.Join(c, " ")+")")
 		}
 	}
 	readable := 0
@@ -174,15 +174,15 @@ func (b *Backend) rights(ctx context.Context) ([]secret.Finding, error) {
 	return []secret.Finding{good(asksRights, "nothing at %d paths that nobody declared; %d of %d declared secrets can be read", len(outside), readable, len(own))}, nil
 }
 
-// canary is a name that nobody declares.
-const canary = "tacit-canary-that-nobody-declared"
+// nobodys is a name that nobody declares.
+const nobodys = "tacit-canary-that-nobody-declared"
 
 // beside are paths that nobody declared.
 func (b *Backend) beside() []string {
 	mount := b.settings.Mount
 	return []string{
-		mount + "/data/" + canary, mount + "/metadata/" + canary, mount + "/" + canary, mount + "/config",
-		"sys/auth", "sys/mounts/" + canary, "sys/policies/acl/" + canary, "sys/audit/" + canary, "auth/token/create", "sys/leases/revoke-prefix/" + canary,
+		mount + "/data/" + nobodys, mount + "/metadata/" + nobodys, mount + "/" + nobodys, mount + "/config",
+		"sys/auth", "sys/mounts/" + nobodys, "sys/policies/acl/" + nobodys, "sys/audit/" + nobodys, "auth/token/create", "sys/leases/revoke-prefix/" + nobodys,
 	}
 }
 

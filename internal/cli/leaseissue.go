@@ -78,7 +78,7 @@ func (a *app) leaseIssue(ctx context.Context, arg, ttl string) error {
 	}
 	v, err := broker.Field(made.Value, r)
 	if err != nil { // nobody gets it
-		return errors.Join(err, o.Leases().GiveBack(context.WithoutCancel(ctx), made.Note, "it has no such field"))
+		return errors.Join(err, o.Leases().GiveBack(context.WithoutCancel(ctx), made.Note, "a field that there is not"))
 	}
 	return a.issued(r, made, v)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,10 +27,28 @@ func pageStore(t *testing.T, p page) []string {
 		return vaultForPage(t, p)
 	case "azure":
 		return azureForPage(t, p)
+	case "vault postgres":
+		return append(vaultForPage(t, p), postgresForPage(t, p)...)
 	default:
 		t.Fatalf("%s talks to %q, which no test starts", p.file, p.store)
 		return nil
 	}
+}
+
+// postgresForPage says where the PostgreSQL of the tests is, and as whom Vault
+// makes users in it.
+func postgresForPage(t *testing.T, p page) []string {
+	t.Helper()
+	u, err := url.Parse(os.Getenv("TACIT_TEST_POSTGRES"))
+	if err != nil || u.Host == "" {
+		why := p.file + " was not run: TACIT_TEST_POSTGRES is not set; make test-stores starts a PostgreSQL"
+		if os.Getenv("TACIT_TEST_STORES") == "required" {
+			t.Fatal(why)
+		}
+		t.Skip("SKIPPED: " + why)
+	}
+	password, _ := u.User.Password()
+	return []string{"DB_HOST=" + u.Host, "DB_ADMIN=" + u.User.Username(), "DB_ADMIN_PASSWORD=" + password, "PGSSLMODE=disable"}
 }
 
 // vaultForPage is a namespace of the page's own in the OpenBao of the tests,

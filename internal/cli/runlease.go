@@ -20,7 +20,7 @@ type lending struct {
 	*app
 	giver
 	book  *lease.Book
-	why   string        // it is over: "run make ended"
+	why   string        // it is revoked for: "the end of run make"
 	watch bool          // the command is started again for new values
 	again chan struct{} // says that there may be new ones
 
@@ -34,7 +34,7 @@ type lending struct {
 
 func (a *app) lend(o *config.Opened, watch bool, purpose string) *lending {
 	l := &lending{
-		app: a, giver: giver{a, o.Broker, true}, book: o.Leases(), why: purpose + " ended", watch: watch, again: make(chan struct{}, 1),
+		app: a, giver: giver{a, o.Broker, true}, book: o.Leases(), why: "the end of " + purpose, watch: watch, again: make(chan struct{}, 1),
 		held: map[secret.Ref]lease.Issued{},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

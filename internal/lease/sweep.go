@@ -43,7 +43,7 @@ func (b *Book) Sweep(ctx context.Context, knows func(env string) bool) ([]Swept,
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
-			s := Swept{Note: n, Lost: n.Lease == "", Err: b.GiveBack(ctx, n, "its process is gone")}
+			s := Swept{Note: n, Lost: n.Lease == "", Err: b.GiveBack(ctx, n, "a process that is gone")}
 			mu.Lock()
 			defer mu.Unlock()
 			out = append(out, s)
