@@ -299,7 +299,11 @@ func (b *Backend) login(ctx context.Context, a Auth, body any, how string) (sign
 	case got.said(saysNoRoute):
 		return signed{}, secret.Errorf(secret.Invalid, "", "no way to sign in is mounted at auth/%s/ of %s\n  vault auth list", a.Mount, b.where)
 	case got.status == http.StatusBadRequest, got.status == http.StatusUnauthorized, got.status == http.StatusForbidden:
-		return signed{}, secret.Errorf(secret.Unauthenticated, "", "%s does not take %s at auth/%s/\n  its audit log says why; vault read auth/%[3]s/…", b.where, how, a.Mount)
+		look := "vault list auth/" + a.Mount
+		if a.Role != "" && a.Method != "cert" {
+			look = "vault read auth/" + a.Mount + "/role/" + a.Role
+		}
+		return signed{}, secret.Errorf(secret.Unauthenticated, "", "%s does not take %s at auth/%s/\n  its audit log says why; what it asks for:  %s", b.where, how, a.Mount, look)
 	case !got.ok():
 		return signed{}, b.classify(r, got)
 	}

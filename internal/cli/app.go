@@ -71,7 +71,9 @@ func (a *app) run(ctx context.Context, args []string) (err error) {
 	root.SetErr(a.Err)
 	defer func() {
 		if a.opened != nil {
-			err = errors.Join(err, a.opened.Close())
+			giveBack, failed := a.closeOpened()
+			err = errors.Join(err, failed)
+			a.givenBack(giveBack())
 		}
 	}()
 	return usage(root.ExecuteContext(ctx))

@@ -100,9 +100,10 @@ type ciJob struct {
 	vault []string          // what an administrator's client needs
 }
 
-func newCIJob(t *testing.T, mark, method string, i *issuer) *ciJob {
+func newCIJob(t *testing.T, mark, method string, i *issuer) (*ciJob, *road) {
 	t.Helper()
 	address, token := vaultOfTests(t)
+	store := roadTo(t, address)
 	bao := os.Getenv("TACIT_TEST_BAO")
 	if bao == "" {
 		t.Skip("TACIT_TEST_BAO is not set: make test-stores builds an OpenBao")
@@ -117,7 +118,7 @@ func newCIJob(t *testing.T, mark, method string, i *issuer) *ciJob {
 	if err := os.Symlink(bao, filepath.Join(bin, "vault")); err != nil {
 		t.Fatal(err)
 	}
-	j := &ciJob{world: &world{project: project}, from: strings.NewReplacer(ciVault, address, ciGitHub, i.URL, ciGitLab, i.URL)}
+	j := &ciJob{world: &world{project: project}, from: strings.NewReplacer(ciVault, store.URL, ciGitHub, i.URL, ciGitLab, i.URL)}
 	j.env = []string{"HOME=" + home, "PATH=" + bin + ":" + os.Getenv("PATH"), "CI=true", "GORACE=atexit_sleep_ms=10", "DBUS_SESSION_BUS_ADDRESS=disabled:"}
 	j.vault = append([]string{"VAULT_ADDR=" + address, "VAULT_TOKEN=" + token, "BAO_ADDR=" + address, "BAO_TOKEN=" + token}, j.env...)
 	disable := func() { _ = j.shell(j.vault, "vault auth disable "+method).Run() }
@@ -133,7 +134,7 @@ func newCIJob(t *testing.T, mark, method string, i *issuer) *ciJob {
 			t.Fatal(err)
 		}
 	}
-	return j
+	return j, store
 }
 
 func (j *ciJob) shell(env []string, script string) *exec.Cmd {
@@ -201,7 +202,7 @@ func asExit(err error, into **exec.ExitError) bool {
 func TestCIGitHubVault(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
-	j := newCIJob(t, "github-vault", "github", i)
+	j, _ := newCIJob(t, "github-vault", "github", i)
 	var flow struct {
 		Permissions map[string]string
 		Jobs        map[string]struct {
@@ -259,7 +260,7 @@ func TestCIGitHubVault(t *testing.T) {
 func TestCIGitLabVault(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
-	j := newCIJob(t, "gitlab-vault", "gitlab", i)
+	j, store := newCIJob(t, "gitlab-vault", "gitlab", i)
 	var flow struct {
 		Deploy struct {
 			Tokens map[string]struct{ Aud string } `yaml:"id_tokens"`
@@ -284,6 +285,14 @@ func TestCIGitLabVault(t *testing.T) {
 		return vars
 	}
 	j.succeeds(t, flow.Deploy.Script, job(nil)...)
+	// That the token cannot be given back afterwards is told, and no failure.
+	store.only = "/auth/token/revoke-self"
+	store.closed.Store(http.StatusBadRequest)
+	out, err := j.steps(t, flow.Deploy.Script, job(nil)...)
+	if err != nil || !strings.Contains(out, "deployed with dbobsz-vsm\n") || !strings.Contains(out, "could not be given back: it ends by itself") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	store.closed.Store(0)
 	j.fails(t, "id_tokens: {VAULT_ID_TOKEN", flow.Deploy.Script, "GITLAB_CI=true")
 	for name, change := range map[string]map[string]any{
 		"branch-that-anyone-pushes": {"ref_protected": "false"},

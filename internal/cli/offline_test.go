@@ -35,6 +35,7 @@ func vaultOfTests(t *testing.T) (address, token string) {
 type road struct {
 	*httptest.Server
 	closed atomic.Int32 // the status that is answered instead; 1: none at all
+	only   string       // to requests whose path ends so
 }
 
 func roadTo(t *testing.T, address string) *road {
@@ -45,10 +46,10 @@ func roadTo(t *testing.T, address string) *road {
 	}
 	r, forward := &road{}, &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to) }}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		switch status := int(r.closed.Load()); status {
-		case 0:
+		switch status := int(r.closed.Load()); {
+		case status == 0 || !strings.HasSuffix(q.URL.Path, r.only):
 			forward.ServeHTTP(w, q)
-		case 1:
+		case status == 1:
 			panic(http.ErrAbortHandler)
 		default:
 			w.Header().Set("Content-Type", "application/json")

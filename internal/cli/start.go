@@ -36,9 +36,13 @@ func (a *app) start(ctx context.Context, argv []string, p childPlan) (r child.Re
 		defer func() { err = errors.Join(err, files.Close()) }()
 	}
 	// Without leases nothing is needed of the store any more, and the child may
-	// run for days.
+	// run for days. It does not wait for what is given back meanwhile.
 	if !p.lent {
-		if err := a.closeOpened(); err != nil {
+		giveBack, err := a.closeOpened()
+		given := make(chan error, 1)
+		go func() { given <- giveBack() }()
+		defer func() { a.givenBack(<-given) }()
+		if err != nil {
 			return r, err
 		}
 	}
@@ -176,12 +180,21 @@ func (a *app) replaced(counts map[string]int, agent bool) {
 	a.warn("replaced %s in the output%s", strings.Join(parts, ", "), hint)
 }
 
-// closeOpened closes the project before the command ends.
-func (a *app) closeOpened() error {
+// closeOpened closes the project before the command ends, and returns what gives
+// back to stores elsewhere what they made for it.
+func (a *app) closeOpened() (giveBack func() error, err error) {
 	if a.opened == nil {
-		return nil
+		return func() error { return nil }, nil
 	}
 	o := a.opened
 	a.opened = nil
-	return o.Close()
+	return o.Detach()
+}
+
+// givenBack tells what a store could not be given back. That is no reason for
+// the command to fail, which did what it was asked for.
+func (a *app) givenBack(err error) {
+	if err != nil && !a.flags.quiet {
+		a.warn("%s", err)
+	}
 }

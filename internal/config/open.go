@@ -347,8 +347,16 @@ func (x *Opened) notTrusted() error {
 	return secret.Errorf(secret.Denied, "", "%s\n  read it, then:  tacit trust", text)
 }
 
-// Close gives back what Open took.
+// Close gives back what Open took, here and to the stores elsewhere.
 func (x *Opened) Close() error {
+	giveBack, err := x.Detach()
+	return errors.Join(err, giveBack())
+}
+
+// Detach is Close of all that lies here. giveBack, which is not nil, does the
+// rest: it asks stores elsewhere to end what they made for this, tokens, which
+// end by themselves if it fails. That takes seconds where a store hangs.
+func (x *Opened) Detach() (giveBack func() error, err error) {
 	var errs []error
 	if x.leases != nil {
 		x.leases.Close()
@@ -356,7 +364,7 @@ func (x *Opened) Close() error {
 	if x.Broker != nil {
 		errs = append(errs, x.Broker.Close(context.Background()))
 	}
-	errs = append(errs, x.stores.close())
+	giveBack = x.stores.take()
 	if x.log != nil {
 		errs = append(errs, x.log.Close())
 	}
@@ -366,7 +374,7 @@ func (x *Opened) Close() error {
 	if x.sink != nil {
 		errs = append(errs, x.sink.Close())
 	}
-	return errors.Join(errs...)
+	return giveBack, errors.Join(errs...)
 }
 
 // Caller returns who asks, as the machine shows it.

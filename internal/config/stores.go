@@ -316,13 +316,19 @@ func (c *closers) keep(b secret.Backend) {
 	}
 }
 
-func (c *closers) close() error {
+// take returns what closes them; they are not kept any more.
+func (c *closers) take() (closeAll func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var errs []error
-	for _, closer := range c.all {
-		errs = append(errs, closer.Close())
-	}
+	all := c.all
 	c.all = nil
-	return errors.Join(errs...)
+	return func() error {
+		errs := make([]error, len(all))
+		var wg sync.WaitGroup
+		for i, closer := range all {
+			wg.Go(func() { errs[i] = closer.Close() })
+		}
+		wg.Wait()
+		return errors.Join(errs...)
+	}
 }
