@@ -59,15 +59,15 @@ func (c customChange) replace(custom map[string]string, a secret.Annotations) {
 	}
 }
 
-// keepID remembers the identity of the next version, and forgets those of
-// versions that are gone.
-func (c customChange) keepID(m *metadata, id secret.VersionID) {
+// keepID remembers the identity of a new version, and forgets those of versions
+// that are gone.
+func (c customChange) keepID(m *metadata, number uint64, id secret.VersionID) {
 	for _, k := range ownKeys(m.Custom, keyID) {
 		if _, ok := m.Versions[strings.TrimPrefix(k, keyID)]; !ok {
 			c[k] = nil
 		}
 	}
-	c.set(idKey(m.Current+1), string(id))
+	c.set(idKey(number), string(id))
 }
 
 // Annotate changes description and tags, each for itself: what others change

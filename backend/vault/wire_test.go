@@ -1,10 +1,13 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -96,6 +99,38 @@ func TestLostAnswers(t *testing.T) {
 	}
 	p.Set(fault.Rule{On: onPath("DELETE", "/metadata/"), Times: 1, Do: fault.ResetAfter})
 	ok(t, b.Destroy(t.Context(), "a"))
+}
+
+// A request may come to the store long after its answer was given up. It is
+// found then, and the identity that was chosen is that of its version, not of
+// the next one.
+func TestWriteThatLandsLate(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	put(t, b, "a", "one")
+	var late *http.Request
+	p.Set(fault.Rule{On: onPath("PUT", "/data/"), Times: 1, Do: func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		late = r.Clone(context.WithoutCancel(r.Context()))
+		late.Body = io.NopCloser(bytes.NewReader(body))
+		fault.Reset(w, r, pass)
+	}}, fault.Rule{On: func(r *http.Request) bool { return late != nil && onPath("GET", "/metadata/")(r) }, Times: 1, Do: func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+		pass.ServeHTTP(httptest.NewRecorder(), late)
+		pass.ServeHTTP(w, r)
+	}})
+	id := secret.VersionID(strings.Repeat("x", 40))
+	v, err := b.Put(t.Context(), "a", secret.Text("two"), &secret.PutOptions{ID: id})
+	ok(t, err)
+	if v.Number != 2 || v.ID != id {
+		t.Errorf("%+v", v)
+	}
+	reads(t, b, "a", secret.At{ID: id}, "two")
+	if v = put(t, b, "a", "three"); v.Number != 3 || v.ID == id {
+		t.Errorf("%+v", v)
+	}
 }
 
 // A writer whose answer is lost does not take another one's version for its own.

@@ -63,8 +63,12 @@ func (b *Backend) put(ctx context.Context, n secret.Name, v secret.Value, old *s
 			return told, err
 		}
 		// Others were faster: step aside for a moment, longer each time.
-		if wait := rand.N(min(time.Millisecond<<min(round, 8), 200*time.Millisecond)); round == maxRounds || b.retry.pause(ctx, wait) != nil { //nolint:gosec // jitter, no secret
+		wait := rand.N(min(time.Millisecond<<min(round, 8), 200*time.Millisecond)) //nolint:gosec // jitter, no secret
+		if round == maxRounds {
 			return secret.Version{}, secret.Errorf(secret.Unavailable, n, "others write it all the time")
+		}
+		if b.retry.pause(ctx, wait) != nil {
+			return secret.Version{}, interrupted(ctx, n)
 		}
 	}
 }
@@ -135,8 +139,7 @@ func (b *Backend) putOnce(ctx context.Context, p *putting) (secret.Version, erro
 			return told, err
 		}
 	}
-	change, err := b.plan(p, m)
-	if err != nil {
+	if err := checkCustom(p.name, b.plan(p, m, m.Current+1).applied(m.Custom)); err != nil {
 		return secret.Version{}, err
 	}
 	v, err := b.landed(ctx, p, m)
@@ -146,6 +149,7 @@ func (b *Backend) putOnce(ctx context.Context, p *putting) (secret.Version, erro
 		}
 		v, err = b.write(ctx, p, m)
 	}
+	change := b.plan(p, m, v.Number)
 	if err != nil || len(change) == 0 {
 		return v, err
 	}
@@ -157,16 +161,17 @@ func (b *Backend) putOnce(ctx context.Context, p *putting) (secret.Version, erro
 	return v, nil
 }
 
-// plan is what a write changes of the custom metadata; nothing, mostly.
-func (b *Backend) plan(p *putting, m *metadata) (customChange, error) {
+// plan is what a write of the version of that number changes of the custom
+// metadata; nothing, mostly.
+func (b *Backend) plan(p *putting, m *metadata, number uint64) customChange {
 	change := customChange{}
 	if p.replace != nil {
 		change.replace(m.Custom, *p.replace)
 	}
 	if p.id != "" {
-		change.keepID(m, p.id)
+		change.keepID(m, number, p.id)
 	}
-	return change, checkCustom(p.name, change.applied(m.Custom))
+	return change
 }
 
 // half is the error of a write whose value was kept, but not what was to be
