@@ -197,3 +197,31 @@ func TestIssueReadsNoSecrets(t *testing.T) {
 		}
 	}
 }
+
+// FuzzIssuing: whatever a name is, what is asked for lies below the mount that
+// was told, and its parameters stay parameters.
+func FuzzIssuing(f *testing.F) {
+	for _, s := range []string{"database/creds/app", "pki/issue/web?common_name=a.example.com", "database/../sys/audit", "database/creds/a?ttl=1s&ttl=2s", "database/creds/%2e%2e/x", "database/creds/a#b", "database?x", "sys/audit"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n := secret.Name(s)
+		if n.Check() != nil {
+			return
+		}
+		c := newClockwork(time.Hour, time.Hour)
+		b := c.open(t, Auth{Token: secret.Text(c.make())})
+		r, err := b.issuing(t.Context(), n, time.Minute)
+		if err != nil {
+			if secret.KindOf(err) == 0 {
+				t.Fatalf("%q: %v", s, err)
+			}
+			return
+		}
+		path, _, _ := strings.Cut(s, "?")
+		var params map[string]string
+		if r.path != path || !strings.HasPrefix(r.path, "database/") || strings.Contains(r.path, "..") || r.body != nil && json.Unmarshal(r.body, &params) != nil {
+			t.Fatalf("%q asks for %q with %s", s, r.path, r.body)
+		}
+	})
+}

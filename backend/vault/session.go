@@ -17,6 +17,7 @@ import (
 const (
 	tooShort  = 60 * time.Second // a token with less left is not begun anything with
 	lookAfter = 60 * time.Second // a session that lasts longer learns how long its token does
+	closeWait = 3 * time.Second  // bounds giving the token back
 	renewWait = 10 * time.Second // bounds what is done about a token beside what was asked for
 )
 
@@ -239,7 +240,7 @@ func (b *Backend) Close() error {
 		stop()
 		s.wg.Wait()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), renewWait)
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		return err

@@ -25,6 +25,8 @@ type clockwork struct {
 	logins, renewals, looked int
 	revoked                  []string
 	down                     bool // of what is about tokens
+	lost                     bool // the answer to who asks for a credential
+	issued                   int
 }
 
 func newClockwork(ttl, most time.Duration) *clockwork {
@@ -75,6 +77,9 @@ func (c *clockwork) RoundTrip(r *http.Request) (*http.Response, error) {
 		return said(r, http.StatusNoContent, nil)
 	case strings.HasPrefix(path, "sys/internal/ui/mounts/"):
 		return said(r, http.StatusOK, map[string]any{"data": map[string]any{"path": "database/", "type": "database"}})
+	case strings.HasPrefix(path, "database/creds/") && c.lost:
+		c.issued++
+		return nil, io.ErrUnexpectedEOF
 	case strings.HasPrefix(path, "database/creds/"):
 		return said(r, http.StatusOK, map[string]any{"lease_id": path + "/x", "lease_duration": 24 * 3600, "renewable": true, "data": map[string]any{"username": "u"}})
 	case strings.HasPrefix(path, "sys/leases/"):
@@ -288,6 +293,23 @@ func TestSessionBridgesAnOutage(t *testing.T) {
 		c.down = true
 		if err := b.Close(); err == nil || strings.Contains(err.Error(), "hvs.") {
 			t.Errorf("closed: %v", err)
+		}
+	})
+}
+
+// A lost answer may have been a credential: it is not asked for again, and that
+// is said.
+func TestLostLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClockwork(time.Hour, time.Hour)
+		b := c.open(t, mia())
+		c.lost = true
+		l, err := b.Issue(t.Context(), "database/creds/app", 0)
+		if !errors.Is(err, secret.Unavailable) || !strings.Contains(err.Error(), "may have issued a lease or not") || c.issued != 1 || !l.Value.IsZero() {
+			t.Errorf("asked %d times: %+v, %v", c.issued, l, err)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -346,5 +348,36 @@ func TestStoresLeaseWithExportedPolicy(t *testing.T) {
 	out := strings.Fields(string(d.tacit(t, nil, "run", "--no-redact", "--", "sh", "-c", `echo "$DB_USER $DB_PASSWORD"`)))
 	if len(out) != 2 || d.works(credential{out[0], out[1]}) || d.notes() != "" {
 		t.Errorf("told %d words with\n%s\nnoted %s", len(out), rules, d.notes())
+	}
+}
+
+// A lease that the token may not revoke is told of and stays noted: whoever may
+// can end it.
+func TestStoresLeaseThatCannotBeRevoked(t *testing.T) {
+	d := newDatabase(t, "10m", "1h")
+	name := d.mount + "-issue"
+	d.ask(http.MethodPut, "sys/policies/acl/"+name, map[string]any{"policy": "path \"" + d.mount + "/creds/app\" { capabilities = [\"read\"] }"})
+	d.ask(http.MethodPost, "auth/token/create-orphan", map[string]any{"id": "token-" + name, "policies": []string{name}, "ttl": "1h"})
+	admin := d.env
+	d.env = append(slices.Clone(d.env), "VAULT_TOKEN=token-"+name)
+	cmd := d.command(t, "run", "--no-redact", "--", "sh", "-c", `echo "$DB_USER $DB_PASSWORD"; exit 7`)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	user, password, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 7 || !strings.Contains(errs.String(), "could not be revoked") || !strings.Contains(errs.String(), "tried again when tacit starts next") {
+		t.Errorf("%v: %s", err, &errs)
+	}
+	if strings.Contains(errs.String(), password) || !d.works(credential{user, password}) {
+		t.Errorf("it works: %v; %s", d.works(credential{user, password}), &errs)
+	}
+	var n struct{ Lease, State string }
+	if err := json.Unmarshal([]byte(d.notes()), &n); err != nil || n.State != "due" {
+		t.Fatalf("noted %+v, %v", n, err)
+	}
+	d.env = admin
+	d.tacit(t, nil, "lease", "revoke", n.Lease)
+	if d.works(credential{user, password}) || d.notes() != "" {
+		t.Errorf("it still works, or is noted: %s", d.notes())
 	}
 }

@@ -145,13 +145,19 @@ func (l *lending) giveBack() {
 	l.dropPast()
 }
 
+// revokeWait bounds how long a run waits at its end for a store that does not
+// answer.
+const revokeWait = 10 * time.Second
+
 // revoke revokes leases at once. What cannot be revoked stays noted.
 func (l *lending) revoke(all []lease.Note) {
 	all = slices.DeleteFunc(all, func(n lease.Note) bool { return n.Lease == "" })
+	ctx, cancel := context.WithTimeout(context.Background(), revokeWait)
+	defer cancel()
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, n := range all {
-		wg.Go(func() { errs[i] = l.book.GiveBack(context.Background(), n, l.why) })
+		wg.Go(func() { errs[i] = l.book.GiveBack(ctx, n, l.why) })
 	}
 	wg.Wait()
 	for i, err := range errs {

@@ -2,6 +2,8 @@ package lease_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -189,5 +191,28 @@ func TestFailedRevocationKeepsTheLaterEnd(t *testing.T) {
 	wantKind(t, h.GiveBack(t.Context(), l.Note, "run make ended"), secret.Unavailable)
 	if n := notes(t, h.Book)[0]; !n.Expires.Equal(renewed.Expires) || !n.Due {
 		t.Errorf("noted %+v, renewed to %s", n, renewed.Expires)
+	}
+}
+
+// Marks of dead processes that no note names are removed once they are old;
+// those of the living never.
+func TestOldMarksAreRemoved(t *testing.T) {
+	h := newHouse(t)
+	l := h.issue(t, time.Hour, true) // alive
+	old := time.Now().Add(-48 * time.Hour)
+	for name, at := range map[string]time.Time{l.Owner: old, strings.Repeat("a", 32): old, strings.Repeat("b", 32): time.Now()} {
+		path := filepath.Join(h.dir, name)
+		if f, err := os.OpenFile(path, os.O_CREATE, 0o600); err != nil || f.Close() != nil || os.Chtimes(path, at, at) != nil {
+			t.Fatal(err)
+		}
+	}
+	other := h.another()
+	defer other.Close()
+	if _, err := other.Issue(t.Context(), mia(), app(), time.Hour, true); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(h.dir)
+	if err != nil || len(left) != 3 || !other.Lives(l.Note) { // the two that live, and the young one
+		t.Errorf("left %v, %v", left, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -32,6 +33,7 @@ func (o *owner) name() (string, error) {
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return "", unmarked(o.dir, err)
 	}
+	o.tidy()
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	id := hex.EncodeToString(b[:])
@@ -65,12 +67,37 @@ func (o *owner) lives(id string) bool {
 	if err != nil {
 		return true
 	}
-	defer func() { _ = f.Close() }()
-	if held(f) {
-		return true
+	living := held(f)
+	_ = f.Close()
+	if !living {
+		_ = os.Remove(o.path(id)) // what a dead process left; its name is never used again
 	}
-	_ = os.Remove(o.path(id)) // what a dead process left; its name is never used again
-	return false
+	return living
+}
+
+// stale is how old a mark is before it may be removed unasked: one that was
+// just made is not locked yet.
+const stale = 24 * time.Hour
+
+// tidy removes the marks of dead processes that no note names.
+func (o *owner) tidy() {
+	entries, err := os.ReadDir(o.dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || time.Since(info.ModTime()) < stale {
+			continue
+		}
+		if f, err := os.OpenFile(o.path(e.Name()), os.O_RDWR, 0); err == nil {
+			dead := !held(f)
+			_ = f.Close()
+			if dead {
+				_ = os.Remove(o.path(e.Name()))
+			}
+		}
+	}
 }
 
 func (o *owner) close() {
@@ -79,8 +106,8 @@ func (o *owner) close() {
 	if o.f == nil {
 		return
 	}
+	_ = o.f.Close() // first: some systems remove no open file
 	_ = os.Remove(o.path(o.id))
-	_ = o.f.Close()
 	o.f = nil
 }
 
