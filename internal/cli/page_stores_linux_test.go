@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -29,6 +30,8 @@ func pageStore(t *testing.T, p page) []string {
 		return azureForPage(t, p)
 	case "vault postgres":
 		return append(vaultForPage(t, p), postgresForPage(t, p)...)
+	case "aws":
+		return awsForPage(t, p)
 	default:
 		t.Fatalf("%s talks to %q, which no test starts", p.file, p.store)
 		return nil
@@ -91,6 +94,54 @@ func vaultForPage(t *testing.T, p page) []string {
 		t.Fatal(err)
 	}
 	return []string{"VAULT_ADDR=" + addr, "VAULT_TOKEN=" + token, "VAULT_NAMESPACE=" + space, "PATH=" + programs + ":" + os.Getenv("PATH")}
+}
+
+// awsForPage is an account of the page's own in moto, and the program aws. In the
+// page's tacit.toml the region gets an address.
+func awsForPage(t *testing.T, p page) []string {
+	t.Helper()
+	addr, aws := os.Getenv("TACIT_TEST_AWS_ENDPOINT"), os.Getenv("TACIT_TEST_AWS_CLI")
+	if addr == "" || aws == "" {
+		why := p.file + " was not run: TACIT_TEST_AWS_ENDPOINT is not set; make test-stores starts moto"
+		if os.Getenv("TACIT_TEST_STORES") == "required" {
+			t.Fatal(why)
+		}
+		t.Skip("SKIPPED: " + why)
+	}
+	account := fmt.Sprintf("%012d", time.Now().UnixNano()%1e12)
+	form := "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::" + account + ":role/page&RoleSessionName=page"
+	r, err := http.NewRequest("POST", addr, strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	// moto finds the service by this, and checks nothing of it.
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=page/20260101/us-east-1/sts/aws4_request, SignedHeaders=host, Signature=0")
+	answer, err := (&http.Client{Timeout: time.Minute}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var key struct {
+		ID      string `xml:"AssumeRoleResult>Credentials>AccessKeyId"`
+		Secret  string `xml:"AssumeRoleResult>Credentials>SecretAccessKey"`
+		Session string `xml:"AssumeRoleResult>Credentials>SessionToken"`
+	}
+	if err := xml.NewDecoder(answer.Body).Decode(&key); err != nil || key.ID == "" {
+		t.Fatalf("%s: %v", answer.Status, err)
+	}
+	for i := range p.steps {
+		p.steps[i].text = strings.Replace(p.steps[i].text, `region = "eu-west-1"`, "region = \"eu-west-1\"\naddress = \""+addr+"\"", 1)
+	}
+	programs := t.TempDir()
+	if err := os.Symlink(aws, filepath.Join(programs, "aws")); err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"AWS_ACCESS_KEY_ID=" + key.ID, "AWS_SECRET_ACCESS_KEY=" + key.Secret, "AWS_SESSION_TOKEN=" + key.Session,
+		"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1", "AWS_ENDPOINT_URL=" + addr, // which aws follows, and tacit does not
+		"AWS_PAGER=", "PATH=" + programs + ":" + os.Getenv("PATH"),
+	}
 }
 
 // azureForPage is an empty Key Vault of the page's own, which has the one secret
