@@ -158,8 +158,11 @@ func (b *Backend) tellCustom(ctx context.Context, n secret.Name, m *metadata, c 
 	for try := 0; ; try++ {
 		custom := c.applied(m.Custom)
 		err := b.tellMeta(ctx, n, m, map[string]any{"custom_metadata": custom})
-		if secret.KindOf(err) != secret.Conflict || try == maxLost {
+		if secret.KindOf(err) != secret.Conflict || try == maxRounds {
 			return custom, err
+		}
+		if err := b.stepAside(ctx, n, try); err != nil {
+			return nil, err
 		}
 		if m, err = b.living(ctx, n); err != nil {
 			return nil, err

@@ -41,7 +41,10 @@ func (b *Backend) Limit(ctx context.Context, n secret.Name, l secret.Limits) err
 	}
 	m, err := b.living(ctx, n)
 	for try := 0; err == nil; try++ {
-		if err = b.tellMeta(ctx, n, m, fields); secret.KindOf(err) != secret.Conflict || try == maxLost {
+		if err = b.tellMeta(ctx, n, m, fields); secret.KindOf(err) != secret.Conflict || try == maxRounds {
+			return err
+		}
+		if err := b.stepAside(ctx, n, try); err != nil {
 			return err
 		}
 		m, err = b.living(ctx, n)

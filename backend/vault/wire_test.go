@@ -312,3 +312,38 @@ func TestLongPagesAreReadOneByOne(t *testing.T) {
 		t.Errorf("listed %q", got)
 	}
 }
+
+// Stores and policies without PATCH: custom metadata are written as a whole,
+// and OpenBao, which counts their changes, lets no writer lose another's.
+func TestAnnotationsWithoutPatch(t *testing.T) {
+	s := theServer(t)
+	for status, message := range map[int]string{405: "unsupported operation", 403: "1 error occurred:\n\t* permission denied\n\n"} {
+		b, p := s.behind(t)
+		p.Set(fault.Rule{On: onPath("PATCH", "/metadata/"), Do: fault.Give(says(status, message))})
+		description := "d"
+		_, err := b.Put(t.Context(), "a", secret.Text("x"), &secret.PutOptions{ID: secret.VersionID(strings.Repeat("i", 32)), Annotations: &secret.Annotations{Description: description}})
+		ok(t, err)
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() {
+				_, err := b.Annotate(t.Context(), "a", secret.Change{Tags: secret.TagChange{Set: map[string]string{fmt.Sprint(i): "v"}}})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		m, err := b.Describe(t.Context(), "a")
+		ok(t, err)
+		if m.Description != description || len(m.Tags) != 10 {
+			t.Errorf("%+v", m.Annotations)
+		}
+		_, err = b.Delete(t.Context(), "a", nil)
+		ok(t, err)
+		m, err = b.Undelete(t.Context(), "a")
+		ok(t, err)
+		if v, _ := m.Current(); !m.Deleted.IsZero() || len(m.Tags) != 10 || v.ID != secret.VersionID(strings.Repeat("i", 32)) {
+			t.Errorf("%+v", m)
+		}
+	}
+}

@@ -62,15 +62,22 @@ func (b *Backend) put(ctx context.Context, n secret.Name, v secret.Value, old *s
 		if !errors.Is(err, errRaced) {
 			return told, err
 		}
-		// Others were faster: step aside for a moment, longer each time.
-		wait := rand.N(min(time.Millisecond<<min(round, 8), 200*time.Millisecond)) //nolint:gosec // jitter, no secret
 		if round == maxRounds {
 			return secret.Version{}, secret.Errorf(secret.Unavailable, n, "others write it all the time")
 		}
-		if b.retry.pause(ctx, wait) != nil {
-			return secret.Version{}, interrupted(ctx, n)
+		if err := b.stepAside(ctx, n, round); err != nil {
+			return secret.Version{}, err
 		}
 	}
+}
+
+// stepAside waits a moment where others were faster, longer each time.
+func (b *Backend) stepAside(ctx context.Context, n secret.Name, round int) error {
+	wait := rand.N(min(time.Millisecond<<min(round, 8), 200*time.Millisecond)) //nolint:gosec // jitter, no secret
+	if b.retry.pause(ctx, wait) != nil {
+		return interrupted(ctx, n)
+	}
+	return nil
 }
 
 // errRaced says that another writer was faster; only Put sees it.
