@@ -148,7 +148,7 @@ func (b *Backend) Destroy(ctx context.Context, n secret.Name) error {
 }
 
 // outlast waits until no version that is made from now on has the time of
-// creation, and so the identity, of one that was destroyed. OpenBao tells times
+// creation, and so the identity, of one that was destroyed. OpenBao 2.4 tells times
 // in whole seconds; elsewhere there is nothing to wait for.
 func (b *Backend) outlast(ctx context.Context, m *metadata) {
 	last := time.Time{}
