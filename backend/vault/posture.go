@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -168,6 +169,9 @@ func (b *Backend) rights(ctx context.Context) ([]secret.Finding, error) {
 			readable++
 		}
 	}
+	if !slices.ContainsFunc(outside, func(p string) bool { return !slices.Contains(may[p], "root") }) {
+		return []secret.Finding{bad(asksRights, remedy, "the token may do everything, at %d paths too that nobody declared", len(outside))}, nil
+	}
 	if len(wide) > 0 {
 		return []secret.Finding{bad(asksRights, remedy, "the token may do more than what is declared: %s", strings.Join(wide, ", "))}, nil
 	}
@@ -252,9 +256,12 @@ func parsed(text []byte, data any) bool { return json.Unmarshal(text, data) == n
 
 // transport tells how the store is reached.
 func (b *Backend) transport(context.Context) ([]secret.Finding, error) {
+	at, err := url.Parse(b.settings.Address)
 	switch {
-	case !strings.HasPrefix(b.settings.Address, "https:"):
-		return []secret.Finding{bad(asksTLS, "address = \"https://…\"", "the address is http: values cross the network as they are, unless it is this machine")}, nil
+	case err != nil, at.Scheme == "http" && loopback(at.Hostname()):
+		return []secret.Finding{good(asksTLS, "not needed: the address is this machine's own")}, nil
+	case at.Scheme != "https":
+		return []secret.Finding{bad(asksTLS, "address = \"https://…\"", "the address is http: values cross the network as they are")}, nil
 	case b.settings.TLS.CACert != "":
 		return []secret.Finding{good(asksTLS, "only the authority of ca_cert is believed")}, nil
 	default:

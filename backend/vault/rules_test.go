@@ -260,7 +260,7 @@ func TestPosture(t *testing.T) {
 	}
 	wants(find(s.admin(t)), map[string]string{
 		asksAudit: secret.FindingOK, asksHashed: secret.FindingOK, asksRoot: secret.FindingBad, asksTTL: secret.FindingBad, asksRights: secret.FindingBad,
-		asksSeal: secret.FindingBad, asksTLS: secret.FindingBad,
+		asksSeal: secret.FindingBad, asksTLS: secret.FindingOK,
 	})
 	// Who may not see the audit devices learns nothing of them.
 	narrow := s.limited(t, s.fresh(t, "2"), []secret.Name{"app/db"}, secret.Get, secret.List)
@@ -280,6 +280,13 @@ func TestPosture(t *testing.T) {
 	defer s.must(t, http.MethodDelete, "sys/audit/"+raw, nil)
 	if f := find(s.admin(t))[asksHashed]; f.Status != secret.FindingBad || !strings.Contains(f.Evidence, raw) {
 		t.Errorf("a raw log is %+v", f)
+	}
+	far, err := New(Settings{Address: "http://vault.example.com:8200", PlainHTTP: true, Auth: Auth{Token: secret.Text(hidden)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := far.transport(t.Context()); err != nil || f[0].Status != secret.FindingBad {
+		t.Errorf("http to another machine is %+v, %v", f, err)
 	}
 	down, err := New(Settings{Address: "http://127.0.0.1:1", Auth: Auth{Token: secret.Text(hidden)}})
 	if err != nil {
