@@ -2,12 +2,11 @@ package azurekv
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -36,7 +35,8 @@ type Backend struct {
 	cert     *certificate // of an application that signs in by one
 	gate     gate
 	limits   limits
-	busy     locks // one writer for each name
+	busy     locks                        // one writer for each name
+	job      atomic.Pointer[secret.Error] // why GitHub gave no token
 
 	mu     sync.Mutex
 	client *azsecrets.Client // made at the first use, kept for ever
@@ -195,18 +195,8 @@ func worthRetry(resp *http.Response, err error) bool {
 // final tells errors below HTTP that stay: a name that there is not, a
 // certificate that is not believed, an address that is tacit's own.
 func final(err error) bool {
-	var own *secret.Error
-	return errors.As(err, &own) || unknownHost(err) || distrusted(err)
-}
-
-func distrusted(err error) bool {
-	var (
-		unknown x509.UnknownAuthorityError
-		invalid x509.CertificateInvalidError
-		host    x509.HostnameError
-		roots   x509.SystemRootsError
-	)
-	return errors.As(err, &unknown) || errors.As(err, &invalid) || errors.As(err, &host) || errors.As(err, &roots)
+	kind, _ := wire.Failure(err)
+	return kind != secret.Unavailable || unknownHost(err)
 }
 
 // shortened tells what the vault's name of a secret looks like that was too

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -244,14 +245,15 @@ func innermost(r *azcore.ResponseError) string {
 
 // network classifies an error below HTTP.
 func (b *Backend) network(err error, n secret.Name, who string) *secret.Error {
+	kind, text := wire.Failure(err)
+	remedy := b.health()
 	switch {
-	case distrusted(err):
-		return secret.Errorf(secret.Invalid, n, "the certificate of %s is not believed: %s\n  if it is of your own authority, set its file:  ca_cert = \"FILE\"", who, reason(err))
+	case kind == secret.Invalid:
+		remedy = "\n  if the authority that signed it is your own, set its file:  ca_cert = \"FILE\""
 	case unknownHost(err):
-		return secret.Errorf(secret.Unavailable, n, "%s is not found: %s\n  is the name right, and does the network work?  az keyvault list --query '[].properties.vaultUri'", who, reason(err))
-	default:
-		return secret.Errorf(secret.Unavailable, n, "%s does not answer: %s%s", who, reason(err), b.health())
+		remedy = "\n  is the name right, and does the network work?  az keyvault list --query '[].properties.vaultUri'"
 	}
+	return secret.Errorf(kind, n, "%s does not answer as it should: %s%s", who, text, remedy)
 }
 
 // health is how a person looks whether a vault is there, on a line of its own.
@@ -260,43 +262,13 @@ func (b *Backend) health() string {
 }
 
 func unknownHost(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound
+	e, ok := errors.AsType[*net.DNSError](err)
+	return ok && e.IsNotFound
 }
 
 // networked tells errors of the network from others.
 func networked(err error) bool {
-	var n net.Error
-	return errors.As(err, &n) || unknownHost(err)
-}
-
-// reason is what happened below HTTP, without the address of a request.
-func reason(err error) string {
-	var (
-		dns *net.DNSError
-		op  *net.OpError
-		own *secret.Error
-		n   net.Error
-	)
-	switch {
-	case errors.As(err, &own):
-		return own.Text
-	case errors.As(err, &dns):
-		return "no such host: " + dns.Name
-	case distrusted(err):
-		return innermostText(err)
-	case errors.As(err, &op):
-		return innermostText(op.Err)
-	case errors.As(err, &n) && n.Timeout():
-		return "it took too long"
-	default:
-		return "the connection ended"
-	}
-}
-
-func innermostText(err error) string {
-	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
-		err = next
-	}
-	return err.Error()
+	_, ok := errors.AsType[net.Error](err)
+	kind, _ := wire.Failure(err)
+	return ok || unknownHost(err) || kind == secret.Invalid
 }

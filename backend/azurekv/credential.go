@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -52,7 +54,24 @@ func (b *Backend) checkCredential() error {
 	if s.Credential == "cert" {
 		return b.readCertificate()
 	}
+	return s.GitHub.check()
+}
+
+// check refuses an address that would show the job's token to the network.
+func (g GitHub) check() error {
+	if g.URL == "" {
+		return nil
+	}
+	u, err := url.Parse(g.URL)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return errGitHub
+	}
 	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // missing says what a way to sign in needs besides; empty if it is there.
@@ -158,12 +177,23 @@ func (b *Backend) newCredential() (azcore.TokenCredential, error) {
 	}
 }
 
-// githubToken asks GitHub Actions who the job is.
+// errGitHub is about a variable that the runner sets.
+var errGitHub error = secret.Errorf(secret.Invalid, "", "ACTIONS_ID_TOKEN_REQUEST_URL is no https address")
+
+// githubToken asks GitHub Actions who the job is. The identity library turns
+// errors into text, so this one is kept aside.
 func (b *Backend) githubToken(ctx context.Context) (string, error) {
+	token, err := b.askGitHub(ctx)
+	e, _ := errors.AsType[*secret.Error](err)
+	b.job.Store(e)
+	return token, err
+}
+
+func (b *Backend) askGitHub(ctx context.Context) (string, error) {
 	g := b.settings.GitHub
 	u, err := url.Parse(g.URL)
-	if err != nil || u.Scheme != "https" {
-		return "", errors.New("the address where GitHub hands out tokens is none")
+	if err != nil {
+		return "", errGitHub
 	}
 	q := u.Query()
 	q.Set("audience", "api://AzureADTokenExchange")
@@ -173,12 +203,17 @@ func (b *Backend) githubToken(ctx context.Context) (string, error) {
 	u.RawQuery = q.Encode()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return "", errors.New("the address where GitHub hands out tokens is none")
+		return "", errGitHub
 	}
 	r.Header.Set("Authorization", "Bearer "+string(g.Token.Reveal()))
-	resp, err := b.http.Do(r)
+	rt, err := wire.NewTransport(wire.TLS{}) // GitHub's certificate, not the vault's
 	if err != nil {
-		return "", errors.New("GitHub hands out no token: " + reason(err))
+		return "", err
+	}
+	resp, err := wire.Client(rt).Do(r)
+	if err != nil {
+		kind, text := wire.Failure(err)
+		return "", secret.Errorf(kind, "", "GitHub Actions gives no identity token: %s", text)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var answer struct {
@@ -186,7 +221,7 @@ func (b *Backend) githubToken(ctx context.Context) (string, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, &answer) != nil || answer.Value == "" {
-		return "", errors.New("GitHub hands out no token: " + resp.Status + " (the job needs the permission id-token: write)")
+		return "", secret.Errorf(secret.Unauthenticated, "", "GitHub Actions gives no identity token (%d)\n  the job needs:  permissions: {id-token: write}", resp.StatusCode)
 	}
 	return answer.Value, nil
 }
@@ -225,6 +260,9 @@ func (s *signIn) GetToken(ctx context.Context, o policy.TokenRequestOptions) (az
 
 // refused classifies an error of a credential.
 func (b *Backend) refused(err error, tenant string) error {
+	if e := b.job.Load(); e != nil {
+		return e
+	}
 	e := &secret.Error{Kind: secret.Unauthenticated}
 	var failed *azidentity.AuthenticationFailedError
 	var own *secret.Error
@@ -244,8 +282,6 @@ func (b *Backend) refused(err error, tenant string) error {
 		}
 		e.Text = "Key Vault " + b.vault + ": the sign-in by " + b.settings.Credential + " was refused" + aadsts(err) + b.remedy(tenant)
 		return e
-	case distrusted(err):
-		return b.network(err, "", "the authority of Key Vault "+b.vault)
 	case networked(err):
 		return b.network(err, "", "the authority of Key Vault "+b.vault)
 	default:

@@ -122,7 +122,7 @@ func TestUnknownVault(t *testing.T) {
 		t.Errorf("it is tried again")
 	}
 	got := call{b: b, n: "app/db"}.classify(t.Context(), dns, actGet)
-	if secret.KindOf(got) != secret.Unavailable || !strings.Contains(got.Error(), "no such host: no-such-vault.vault.azure.net") || !strings.Contains(got.Error(), "az keyvault list") {
+	if secret.KindOf(got) != secret.Unavailable || !strings.Contains(got.Error(), "the host no-such-vault.vault.azure.net is not known") || !strings.Contains(got.Error(), "az keyvault list") {
 		t.Errorf("%v", got)
 	}
 	if !worthRetry(nil, &url.Error{Op: "Get", URL: "x", Err: fmt.Errorf("connection reset")}) {

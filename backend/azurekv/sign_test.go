@@ -7,7 +7,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
@@ -39,19 +38,4 @@ func application(t tb) (file string, public *rsa.PublicKey) {
 		t.Fatalf("%v", err)
 	}
 	return file, &key.PublicKey
-}
-
-// trust adds a server's certificate to a file of authorities.
-func trust(t tb, file string, s *httptest.Server) {
-	t.Helper()
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	if _, err := f.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})); err != nil {
-		t.Fatalf("%v", err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatalf("%v", err)
-	}
 }

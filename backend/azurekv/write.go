@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -167,7 +168,7 @@ func lost(err error) bool {
 	if s := status(err); s != 0 {
 		return s >= http.StatusInternalServerError && s != http.StatusNotImplemented || s == http.StatusRequestTimeout
 	}
-	return !final(err)
+	return !final(err) && !wire.Unsent(err)
 }
 
 // written looks for the version of a writer; nil if there is none.

@@ -27,6 +27,10 @@ const (
 	ciGet    = "go install github.com/tacit-secrets/tacit/cmd/tacit@latest"
 )
 
+// ciDeploy is what the jobs start: it tells that it has the value, and not the
+// value.
+const ciDeploy = "#!/bin/sh\nprintf 'deployed with %s\\n' \"$(printf %s \"$DATABASE_URL\" | tr a-y b-z)\"\n"
+
 // ciBlock is a block of docs/ci.md: of a language, for one CI and store.
 func ciBlock(t *testing.T, language, mark string) string {
 	t.Helper()
@@ -128,7 +132,7 @@ func newCIJob(t *testing.T, mark, method string, i *issuer) (*ciJob, *road) {
 	j.must(t, j.vault, "vault kv put secret/shop/prod/database url=canary-url")
 	for name, text := range map[string]string{
 		"tacit.toml": j.from.Replace(ciBlock(t, "toml", mark)),
-		"deploy":     "#!/bin/sh\nprintf 'deployed with %s\\n' \"$(printf %s \"$DATABASE_URL\" | tr a-y b-z)\"\n",
+		"deploy":     ciDeploy,
 	} {
 		if err := os.WriteFile(filepath.Join(project, name), []byte(text), 0o700); err != nil {
 			t.Fatal(err)
@@ -203,21 +207,7 @@ func TestCIGitHubVault(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	j, _ := newCIJob(t, "github-vault", "github", i)
-	var flow struct {
-		Permissions map[string]string
-		Jobs        map[string]struct {
-			Steps []struct{ Run, Uses string }
-		}
-	}
-	if err := yaml.Unmarshal([]byte(ciBlock(t, "yaml", "github-vault")), &flow); err != nil || flow.Permissions["id-token"] != "write" {
-		t.Fatalf("the workflow: %v %+v", err, flow)
-	}
-	var commands []string
-	for _, s := range flow.Jobs["deploy"].Steps {
-		if s.Run != "" {
-			commands = append(commands, s.Run)
-		}
-	}
+	commands := workflowCommands(t)
 	claims := map[string]any{"sub": "repo:acme/shop:ref:refs/heads/main", "repository": "acme/shop", "ref": "refs/heads/main"}
 	asked := 0
 	runner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -2,9 +2,6 @@ package cli
 
 import (
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -149,53 +146,10 @@ func awsForPage(t *testing.T, p page) []string {
 // of that vault takes the place of a name in Azure.
 func azureForPage(t *testing.T, p page) []string {
 	t.Helper()
-	another := os.Getenv("TACIT_TEST_AZURE_NEW")
-	if another == "" {
-		why := p.file + " was not run: TACIT_TEST_AZURE_NEW is not set; make test-stores starts a Key Vault"
-		if os.Getenv("TACIT_TEST_STORES") == "required" {
-			t.Fatal(why)
-		}
-		t.Skip("SKIPPED: " + why)
-	}
-	var made struct {
-		Address, CA string
-		Endpoint    string `json:"identity_endpoint"`
-		Header      string `json:"identity_header"`
-	}
-	client := &http.Client{Timeout: time.Minute}
-	ask := func(method, url, body string, header map[string]string, into any) {
-		t.Helper()
-		r, err := http.NewRequest(method, url, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k, v := range header {
-			r.Header.Set(k, v)
-		}
-		answer, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		if answer.StatusCode != http.StatusOK {
-			t.Fatalf("%s %s: %s", method, url, answer.Status)
-		}
-		if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ask("POST", another, "", nil, &made)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM([]byte(made.CA))
-	client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
-	var token struct {
-		Token string `json:"access_token"`
-	}
-	resource := "https://" + strings.TrimPrefix(made.Address, "https://127.")
-	ask("GET", made.Endpoint+"?api-version=2019-08-01&resource="+resource, "", map[string]string{"X-IDENTITY-HEADER": made.Header}, &token)
-	ask("PUT", made.Address+"/secrets/claude-api-key?api-version=7.4", `{"value":"sk-ant-example-0123"}`, map[string]string{"Authorization": "Bearer " + token.Token, "Content-Type": "application/json"}, &struct{}{})
+	v := newKeyVault(t, nil)
+	v.set(t, "claude-api-key", "sk-ant-example-0123")
 	for i := range p.steps {
-		p.steps[i].text = strings.Replace(p.steps[i].text, `vault = "my-vault"`, "address = \""+made.Address+"\"\nca_cert = '''\n"+made.CA+"'''\ncredential = \"managed\"", 1)
+		p.steps[i].text = strings.Replace(p.steps[i].text, `vault = "my-vault"`, v.table()+`credential = "managed"`, 1)
 	}
-	return []string{"IDENTITY_ENDPOINT=" + made.Endpoint, "IDENTITY_HEADER=" + made.Header}
+	return []string{"IDENTITY_ENDPOINT=" + v.Endpoint, "IDENTITY_HEADER=" + v.Header}
 }

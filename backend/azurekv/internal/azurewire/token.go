@@ -1,17 +1,19 @@
 package azurewire
 
 import (
-	"crypto"
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // client is an application that may ask for tokens.
@@ -212,27 +214,18 @@ func (s *Server) grant(w http.ResponseWriter, r *http.Request) {
 // asserted checks an assertion: a federated token of the issuer, or one that
 // the application signed by its certificate.
 func (s *Server) asserted(c client, id, assertion string) error {
-	text, sig := cutLast(assertion)
-	sum, err := base64.RawURLEncoding.DecodeString(sig)
-	var got claims
-	if err != nil || c.key == nil || !payload(text, &got) {
-		return fmt.Errorf("the assertion is malformed")
-	}
-	digest := sha256.Sum256([]byte(text))
-	if rsa.VerifyPKCS1v15(c.key, crypto.SHA256, digest[:], sum) != nil && rsa.VerifyPSS(c.key, crypto.SHA256, digest[:], sum, nil) != nil {
-		return fmt.Errorf("the assertion's signature is wrong")
-	}
-	if c.issuer == "" {
-		if got.Issuer != id || got.Subject != id {
-			return fmt.Errorf("the assertion is of another application")
+	if c.issuer != "" {
+		if err := c.federated(assertion); err != nil {
+			return fmt.Errorf("no matching federated identity record found for the presented assertion: %w", err)
 		}
-	} else if got.Issuer != c.issuer || got.Subject != c.subject || got.Audience != Federation {
-		return fmt.Errorf("no matching federated identity record found for the presented assertion")
+		return nil
 	}
-	if time.Now().Unix() >= got.Expires {
-		return fmt.Errorf("the assertion is expired")
+	if c.key == nil {
+		return errors.New("the application has no certificate")
 	}
-	return nil
+	_, err := jwt.Parse(assertion, func(*jwt.Token) (any, error) { return c.key, nil },
+		jwt.WithValidMethods([]string{"RS256", "PS256"}), jwt.WithIssuer(id), jwt.WithSubject(id), jwt.WithExpirationRequired())
+	return err
 }
 
 // identity answers as the token endpoint of App Service.

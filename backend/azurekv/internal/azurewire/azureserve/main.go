@@ -8,7 +8,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -56,16 +58,25 @@ func run(dir string) error {
 }
 
 // newVault starts an empty vault, which runs as long as this process, and tells
-// how to reach it.
+// how to reach it. The request may name the tenant, and an application with its
+// federated credential.
 func newVault(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		http.Error(w, "POST makes a vault", http.StatusMethodNotAllowed)
 		return
 	}
-	s, err := azurewire.Start(azurewire.Options{})
+	var want struct{ Tenant, Client, Issuer, Subject string }
+	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<16)).Decode(&want); err != nil && !errors.Is(err, io.EOF) {
+		http.Error(w, "the request is no JSON", http.StatusBadRequest)
+		return
+	}
+	s, err := azurewire.Start(azurewire.Options{Tenant: want.Tenant})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
+	}
+	if want.Client != "" {
+		s.Trust(want.Client, want.Issuer, want.Subject)
 	}
 	_ = json.NewEncoder(w).Encode(map[string]string{
 		"address": s.Address, "ca": string(s.CA), "authority": s.Authority, "identity_endpoint": s.Identity, "identity_header": s.IdentityHeader(),
