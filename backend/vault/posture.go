@@ -256,9 +256,9 @@ func parsed(text []byte, data any) bool { return json.Unmarshal(text, data) == n
 
 // transport tells how the store is reached.
 func (b *Backend) transport(context.Context) ([]secret.Finding, error) {
-	at, err := url.Parse(b.settings.Address)
+	at, _ := url.Parse(b.settings.Address) // New took it
 	switch {
-	case err != nil, at.Scheme == "http" && loopback(at.Hostname()):
+	case at == nil, at.Scheme == "http" && loopback(at.Hostname()):
 		return []secret.Finding{good(asksTLS, "not needed: the address is this machine's own")}, nil
 	case at.Scheme != "https":
 		return []secret.Finding{bad(asksTLS, "address = \"https://…\"", "the address is http: values cross the network as they are")}, nil
