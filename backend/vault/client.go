@@ -19,6 +19,10 @@ import (
 	"github.com/tacit-secrets/tacit/secret"
 )
 
+// rootSpace is what the outermost namespace is called, which is named by naming
+// none.
+const rootSpace = "root"
+
 // methodList is what the store calls listing; on the wire it is a GET.
 const methodList = "LIST"
 
@@ -204,7 +208,13 @@ func (b *Backend) try(ctx context.Context, r request, token string) (*answer, er
 	if method == methodList {
 		method = http.MethodGet
 	}
-	out := b.client.NewRequest(method, "/v1/"+r.path)
+	client := b.client
+	if r.space == rootSpace {
+		client = client.WithNamespace("")
+	} else if r.space != "" {
+		client = client.WithNamespace(r.space)
+	}
+	out := client.NewRequest(method, "/v1/"+r.path)
 	for k, v := range r.query {
 		out.Params[k] = v
 	}
@@ -212,9 +222,6 @@ func (b *Backend) try(ctx context.Context, r request, token string) (*answer, er
 		out.Params.Set("list", "true")
 	}
 	out.ClientToken = token
-	if r.space != "" {
-		out.Headers.Set("X-Vault-Namespace", r.space)
-	}
 	if r.body != nil {
 		out.BodyBytes = r.body
 		out.Headers.Set("Content-Type", "application/json")
@@ -222,7 +229,7 @@ func (b *Backend) try(ctx context.Context, r request, token string) (*answer, er
 	if r.method == http.MethodPatch {
 		out.Headers.Set("Content-Type", "application/merge-patch+json")
 	}
-	resp, err := b.client.RawRequestWithContext(ctx, out)
+	resp, err := client.RawRequestWithContext(ctx, out)
 	if resp != nil {
 		defer func() { _ = resp.Body.Close() }()
 	}

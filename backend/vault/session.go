@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,9 +26,10 @@ const (
 // time are over, and signs in again where it cannot grow older. Only one caller
 // at a time does either.
 type session struct {
-	how  signer
-	back *Backend
-	turn chan struct{} // holds one element: whose turn it is to look or sign in
+	how   signer
+	back  *Backend
+	space string        // where its tokens are known, if not where the secrets are
+	turn  chan struct{} // holds one element: whose turn it is to look or sign in
 	signed
 	known   bool      // what the token's end is: told, or looked up
 	begun   time.Time // when it was signed in
@@ -41,7 +43,7 @@ type session struct {
 }
 
 func newSession(how signer, back *Backend) *session {
-	s := &session{how: how, back: back, turn: make(chan struct{}, 1), leases: map[string]bool{}}
+	s := &session{how: how, back: back, space: strings.Trim(back.settings.Auth.Namespace, "/"), turn: make(chan struct{}, 1), leases: map[string]bool{}}
 	s.turn <- struct{}{}
 	return s
 }
@@ -113,7 +115,7 @@ func (s *session) lasts(ttl time.Duration) {
 func (s *session) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewWait)
 	defer cancel()
-	got, err := s.back.do(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self", open: true, token: s.signed.token})
+	got, err := s.back.do(ctx, request{method: http.MethodGet, path: "auth/token/lookup-self", open: true, token: s.signed.token, space: s.space})
 	if err != nil || !got.ok() {
 		s.known = got != nil && got.status == http.StatusForbidden // who may not look never learns it
 		return
@@ -135,7 +137,7 @@ func (s *session) look(ctx context.Context) {
 func (s *session) renew(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, renewWait)
 	defer cancel()
-	got, err := s.back.do(ctx, request{method: http.MethodPut, path: "auth/token/renew-self", open: true, token: s.signed.token, body: jsonBody(map[string]any{})})
+	got, err := s.back.do(ctx, request{method: http.MethodPut, path: "auth/token/renew-self", open: true, token: s.signed.token, space: s.space, body: jsonBody(map[string]any{})})
 	if err != nil {
 		s.due = time.Now().Add(min(tooShort, max(time.Until(s.expires)/4, time.Second)))
 		return
@@ -251,9 +253,10 @@ func (b *Backend) Close() error {
 	if token == "" || !minted || s.lending() {
 		return nil
 	}
-	got, err := b.do(ctx, request{method: http.MethodPost, path: "auth/token/revoke-self", open: true, token: token, capability: "update", body: jsonBody(map[string]any{})})
+	r := request{method: http.MethodPost, path: "auth/token/revoke-self", open: true, token: token, space: s.space, capability: "update", body: jsonBody(map[string]any{})}
+	got, err := b.do(ctx, r)
 	if err == nil && !got.ok() && got.status != http.StatusForbidden { // one that ended is refused
-		err = b.classify(request{method: http.MethodPost, path: "auth/token/revoke-self", capability: "update"}, got)
+		err = b.classify(r, got)
 	}
 	if err != nil {
 		return &secret.Error{Kind: cmp.Or(secret.KindOf(err), secret.Unavailable), Err: err, Text: b.where + ": the token that was made for this could not be given back: it ends by itself"}
