@@ -107,7 +107,7 @@ func awsForPage(t *testing.T, p page) []string {
 	}
 	account := fmt.Sprintf("%012d", time.Now().UnixNano()%1e12)
 	form := "Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::" + account + ":role/page&RoleSessionName=page"
-	r, err := http.NewRequest("POST", addr, strings.NewReader(form))
+	r, err := http.NewRequest(http.MethodPost, addr, strings.NewReader(form))
 	if err != nil {
 		t.Fatal(err)
 	}
