@@ -61,6 +61,9 @@ func (e *env) ruled(names []secret.Name, verbs []secret.Verb) ([]secret.Name, er
 	switch leases {
 	case 0:
 	case len(verbs):
+		if e.Leases.Refused != nil {
+			return nil, e.Leases.Refused
+		}
 		e = e.leasing()
 	default:
 		return nil, secret.Errorf(secret.Invalid, "", "rules for leases are written apart: ask for issue, renew and revoke alone")

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -31,9 +30,11 @@ func (a *app) policyExportCommand() *cobra.Command {
 		Use:   "export [NAME...]",
 		Short: "Write the store's own rules for what is declared, and nothing else",
 		Long: `Write rules in the language of the store of an environment (Vault HCL, an IAM policy, an
-Azure role assignment) that allow the verbs on the secrets that tacit.toml declares for it,
-or on the names given, and nothing else; of declared leases, issue, renew and revoke.
-Nothing is changed, and no store is asked.`,
+Azure role assignment) that allow the verbs on what tacit.toml declares for it, or on the
+names given, and nothing else. Nothing is changed, and no store is asked.
+
+Without --verb, secrets may be read, and leases issued, renewed and revoked: what tacit run
+needs.`,
 		Example: `  tacit policy export --env prod > tacit.hcl
   tacit policy export --env prod --verb get --verb put claude/api
   tacit policy export --env azure --language bicep > roles.bicep`,
@@ -42,7 +43,7 @@ Nothing is changed, and no store is asked.`,
 	}
 	fs := c.Flags()
 	fs.StringVar(&f.env, "env", "", "of this environment, by `name`; as --environment")
-	fs.StringArrayVar(&f.verbs, "verb", []string{string(secret.Get)}, "allow this `verb`; may be given more than once")
+	fs.StringArrayVar(&f.verbs, "verb", nil, "allow this `verb`; may be given more than once")
 	fs.StringVar(&f.language, "language", "", "in this `language`, where the store has several: hcl, json, bicep, sh")
 	return c
 }
@@ -58,61 +59,98 @@ func (a *app) policyExport(ctx context.Context, args []string, f policyExportFla
 	if err != nil {
 		return err
 	}
-	var verbs []secret.Verb
-	for _, v := range f.verbs {
-		if !secret.Verb(v).Known() {
-			return secret.Errorf(secret.Invalid, "", "%q is no verb", v)
-		}
-		verbs = append(verbs, secret.Verb(v))
-	}
-	rules, err := a.declaredRules(ctx, o, args, verbs)
+	asked, err := a.asked(o, args, f.verbs)
 	if err != nil {
 		return err
+	}
+	var rules []secret.Rule
+	for _, q := range asked {
+		more, err := o.Broker.Rules(ctx, o.Caller, o.Env, q.names, q.verbs...)
+		if err != nil {
+			return err
+		}
+		rules = joined(rules, more)
 	}
 	return a.showRules(o.Env, rules, f.language)
 }
 
-// declaredRules asks for the rules of what is given, or of what is declared:
-// secrets with the verbs, and leases with theirs.
-func (a *app) declaredRules(ctx context.Context, o *config.Opened, args []string, verbs []secret.Verb) ([]secret.Rule, error) {
-	var leases []secret.Name
-	if len(args) == 0 {
-		var err error
-		if leases, err = declaredLeases(o); err != nil {
-			return nil, err
-		}
-	}
-	names, err := a.exportedNames(o, args)
-	if err != nil && (len(leases) == 0 || !errors.Is(err, secret.NotFound)) {
-		return nil, err
-	}
-	var rules []secret.Rule
-	if len(names) > 0 {
-		if rules, err = o.Broker.Rules(ctx, o.Caller, o.Env, names, verbs...); err != nil {
-			return nil, err
-		}
-	}
-	if len(leases) > 0 {
-		more, err := o.Broker.Rules(ctx, o.Caller, o.Env, leases, secret.Issue, secret.Renew, secret.Revoke)
-		if err != nil {
-			return nil, err
-		}
-		rules = joined(rules, more)
-	}
-	return rules, nil
+// askedRules are verbs on names: of secrets, or of leases.
+type askedRules struct {
+	names []secret.Name
+	verbs []secret.Verb
 }
 
-// joined puts rules of one language into one text.
-func joined(rules, more []secret.Rule) []secret.Rule {
-	out := slices.Clone(rules)
-	for _, r := range more {
-		if i := slices.IndexFunc(out, func(o secret.Rule) bool { return o.Language == r.Language }); i >= 0 {
-			out[i].Text += r.Text
-		} else {
-			out = append(out, r)
+// asked tells apart what is asked for secrets and for leases.
+func (a *app) asked(o *config.Opened, args, verbs []string) ([]askedRules, error) {
+	var ofSecrets, ofLeases askedRules
+	for _, v := range verbs {
+		switch v := secret.Verb(v); {
+		case !v.Known():
+			return nil, secret.Errorf(secret.Invalid, "", "%q is no verb", v)
+		case v == secret.Issue || v == secret.Renew || v == secret.Revoke:
+			ofLeases.verbs = append(ofLeases.verbs, v)
+		default:
+			ofSecrets.verbs = append(ofSecrets.verbs, v)
 		}
 	}
-	return out
+	if len(verbs) == 0 {
+		ofSecrets.verbs = []secret.Verb{secret.Get}
+		if len(args) == 0 {
+			ofLeases.verbs = []secret.Verb{secret.Issue, secret.Renew, secret.Revoke}
+		}
+	}
+	var err error
+	if ofSecrets.names, ofLeases.names, err = a.exportedNames(o, args); err != nil {
+		return nil, err
+	}
+	var out []askedRules
+	for _, q := range []askedRules{ofSecrets, ofLeases} {
+		if len(q.names) > 0 && len(q.verbs) > 0 {
+			out = append(out, q)
+		}
+	}
+	if len(out) == 0 {
+		return nil, secret.Errorf(secret.NotFound, "", "nothing is declared for %s, so there is nothing to allow\n  name the secrets:  tacit policy export --env %s NAME…", o.Env, o.Env)
+	}
+	return out, nil
+}
+
+// joined puts rules of one language behind each other.
+func joined(rules, more []secret.Rule) []secret.Rule {
+	for _, m := range more {
+		i := slices.IndexFunc(rules, func(r secret.Rule) bool { return r.Language == m.Language })
+		if i < 0 {
+			rules = append(rules, m)
+		} else {
+			rules[i].Text = strings.TrimRight(rules[i].Text, "\n") + "\n" + m.Text
+		}
+	}
+	return rules
+}
+
+// exportedNames are those given, whatever they name, or those that are
+// declared: of secrets, and of leases.
+func (a *app) exportedNames(o *config.Opened, args []string) (secrets, leases []secret.Name, err error) {
+	if len(args) == 0 {
+		if leases, err = declaredLeases(o); err != nil {
+			return nil, nil, err
+		}
+		secrets, err = declaredNames(o, o.Env)
+		return secrets, leases, err
+	}
+	for _, arg := range args {
+		r, err := a.plainRef(o, arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		if r.Env != o.Env {
+			return nil, nil, secret.Errorf(secret.Invalid, "", "%s lies in another environment than %s\n  tacit policy export --env %s %s", r, o.Env, r.Env, r.Name)
+		}
+		if !slices.Contains(secrets, r.Name) {
+			secrets = append(secrets, r.Name)
+		}
+	}
+	return secrets, secrets, nil
 }
 
 // declaredLeases lists the leases that are declared for the environment that is
@@ -132,34 +170,6 @@ func declaredLeases(o *config.Opened) ([]secret.Name, error) {
 	}
 	slices.Sort(out)
 	return out, nil
-}
-
-// exportedNames are those given, or those that are declared.
-func (a *app) exportedNames(o *config.Opened, args []string) ([]secret.Name, error) {
-	if len(args) == 0 {
-		if _, err := o.Declarations(); err != nil { // not trusted
-			return nil, err
-		}
-		names, err := declaredNames(o, o.Env)
-		if err == nil && len(names) == 0 {
-			err = secret.Errorf(secret.NotFound, "", "nothing is declared for %s, so there is nothing to allow\n  name the secrets:  tacit policy export --env %s NAME…", o.Env, o.Env)
-		}
-		return names, err
-	}
-	var names []secret.Name
-	for _, arg := range args {
-		r, err := a.plainRef(o, arg)
-		if err != nil {
-			return nil, err
-		}
-		if r.Env != o.Env {
-			return nil, secret.Errorf(secret.Invalid, "", "%s lies in another environment than %s\n  tacit policy export --env %s %s", r, o.Env, r.Env, r.Name)
-		}
-		if !slices.Contains(names, r.Name) {
-			names = append(names, r.Name)
-		}
-	}
-	return names, nil
 }
 
 // showRules prints one rule as it is, so that it can be a file: the first, or

@@ -16,7 +16,7 @@ import (
 // TestStoresScripts runs the stories in testdata/stores, each at a store that
 // make test-stores starts: what a person types, and what tacit answers.
 func TestStoresScripts(t *testing.T) {
-	for pattern, s := range map[string]store{"openbao": vaultStore(), "aws": awsStore()} {
+	for pattern, s := range map[string]store{"openbao": vaultStore(), "aws": awsStore(), "azure": azureStore()} {
 		t.Run(pattern, func(t *testing.T) {
 			if s.address == "" {
 				why := s.label + " was not started: make test-stores starts it"
@@ -39,8 +39,7 @@ func TestStoresScripts(t *testing.T) {
 }
 
 // setupStore tells a script where the store is, and a prefix that nobody else
-// has. How to sign in is the script's own business, but for moto, which
-// believes anybody.
+// has. How to sign in to OpenBao is the script's own business.
 func setupStore(t *testing.T, e *testscript.Env, s store) error {
 	if err := setup(e); err != nil {
 		return err
@@ -49,7 +48,8 @@ func setupStore(t *testing.T, e *testscript.Env, s store) error {
 	e.Setenv("UNIQUE", unique(t))
 	e.Setenv("TLS", os.Getenv("TACIT_TEST_VAULT_TLS_ADDR"))
 	e.Setenv("ROOT", os.Getenv("TACIT_TEST_VAULT_TOKEN"))
-	if s.backend == "awssm" {
+	e.Setenv("CA", s.caCert)
+	if s.backend != "vault" {
 		e.Vars = append(e.Vars, s.env...)
 	}
 	if ca := os.Getenv("TACIT_TEST_VAULT_CACERT"); ca != "" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -182,5 +183,43 @@ func TestAbuseLocalMovesProtected(t *testing.T) {
 		if setting == "" && err != nil || setting != "" && (err == nil || !strings.Contains(err.Error(), "env.prod."+setting+" may not be changed here")) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// Trusted files that name a store elsewhere make no command contact it that
+// needs nothing of it.
+func TestStoresAreContactedWhenUsed(t *testing.T) {
+	address, heard := trap(t)
+	s := victimTrusting(t, trustedDev+"[env.prod]\nbackend = \"vault\"\naddress = \""+address+"\"\n[env.aws]\nbackend = \"awssm\"\nregion = \"eu-west-1\"\naddress = \""+address+
+		"\"\n[env.azure]\nbackend = \"azurekv\"\nvault = \"abc\"\n[secrets.DB]\nref = \"app/db\"\n[env.prod.secrets.DB]\nref = \"app/prod\"\n")
+	sys := NewSystem(s.dir, filepath.Join(filepath.Dir(s.dir), "home"), "mia", map[string]string{"VAULT_TOKEN": "canary", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"})
+	o := stackOptions
+	o.wait = time.Second // the last one below is to fail soon
+	x, err := Open(t.Context(), sys, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeIt(t, x)
+	all, err := x.Declarations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, missing, err := Resolve(t.Context(), x.Broker, x.Caller, all, all)
+	if err != nil || len(got) != 1 || len(missing) != 0 || string(got[0].Value.Reveal()) != abuseValue {
+		t.Errorf("%v, %v, %v", got, missing, err)
+	}
+	for _, env := range []string{"prod", "aws", "azure"} {
+		if _, err := x.Broker.Rules(t.Context(), x.Caller, env, []secret.Name{"app/db"}, secret.Get); err != nil {
+			t.Errorf("%s: %v", env, err)
+		}
+		if _, err := x.Login(env, LoginOptions{}); err != nil {
+			t.Errorf("%s: %v", env, err)
+		}
+	}
+	if n := heard(); n != 0 {
+		t.Errorf("the store was connected to %d times", n)
+	}
+	if _, err := x.Broker.Get(t.Context(), x.Caller, mustRef(t, "prod:app/prod")); secret.KindOf(err) != secret.Unavailable || heard() == 0 {
+		t.Errorf("%v, %d connections", err, heard())
 	}
 }

@@ -100,6 +100,7 @@ func (s System) vaultVar(name string) string {
 func StoreVariables() []Setting {
 	return []Setting{
 		{Var: "VAULT_ADDR", Doc: "the address of an environment that names none"},
+		{Var: "BAO_ADDR", Doc: "the same; it also makes `tacit env login` name the program bao"},
 		{Var: "VAULT_TOKEN", Doc: "the token; otherwise ~/.vault-token is read, where `vault login` leaves it"},
 		{Var: "VAULT_TOKEN_PATH", Doc: "the file of the token, instead of ~/.vault-token"},
 		{Var: "VAULT_NAMESPACE", Doc: "the namespace"},

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,4 +210,75 @@ func serverCertificate(t *testing.T) []byte {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()
 	return s.Certificate().Raw
+}
+
+// closing counts how often it is closed.
+type closing struct {
+	secret.Backend
+	n int
+}
+
+func (c *closing) Close() error {
+	c.n++
+	return secret.Errorf(secret.Unavailable, "", "it cannot be revoked")
+}
+
+// What was opened is closed once, and what it says is told; what was not opened
+// is not.
+func TestClosers(t *testing.T) {
+	s := newStack(t)
+	x := s.open(t)
+	b := &closing{}
+	x.stores.keep(struct{ secret.Backend }{}) // has nothing to give back
+	x.stores.keep(b)
+	if err := x.Close(); b.n != 1 || err == nil || !strings.Contains(err.Error(), "it cannot be revoked") {
+		t.Errorf("closed %d times: %v", b.n, err)
+	}
+	if err := x.stores.take()(); err != nil || b.n != 1 {
+		t.Errorf("closed again: %v", err)
+	}
+}
+
+// Every variable of the stores' clients that is read is in the documents.
+func TestEveryStoreVariableIsListed(t *testing.T) {
+	listed := map[string]bool{}
+	var families []string
+	for _, s := range StoreVariables() {
+		listed[s.Var] = true
+		if prefix, ok := strings.CutSuffix(s.Var, "…"); ok {
+			families = append(families, prefix)
+		}
+	}
+	for _, v := range []string{"HOME", "XDG_RUNTIME_DIR", "VISUAL", "EDITOR", "CREDENTIALS_DIRECTORY"} { // not of a store
+		listed[v] = true
+	}
+	literal := regexp.MustCompile(`(\.Var|vaultVar|\benv)\("([A-Z_]+)"\)`)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range literal.FindAllSubmatch(text, -1) {
+			seen++
+			name := string(m[2])
+			if string(m[1]) != ".Var" {
+				name = "VAULT_" + name
+			}
+			family := slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(name, f) })
+			if !listed[name] && !family {
+				t.Errorf("%s reads %s, which the documents do not name", file, name)
+			}
+		}
+	}
+	if seen < 15 {
+		t.Errorf("%d variables seen", seen)
+	}
 }
