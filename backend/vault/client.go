@@ -236,7 +236,11 @@ func (b *Backend) try(ctx context.Context, r request, token string) (*answer, er
 	if err != nil && (resp == nil || !answered(err)) {
 		return nil, err
 	}
-	return read(resp)
+	got, err := read(resp)
+	if err == nil && got.status == http.StatusOK && len(got.whole) == 0 && ctx.Err() != nil {
+		return nil, ctx.Err() // what a server says that saw us go is no answer
+	}
+	return got, err
 }
 
 // answered tells whether an error of the client is an answer of the store.
