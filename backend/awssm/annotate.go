@@ -38,7 +38,10 @@ func (b *Backend) Annotate(ctx context.Context, n secret.Name, c secret.Change) 
 	if err := b.retag(ctx, s, m, tags); err != nil {
 		return secret.Meta{}, err
 	}
-	return b.describe(ctx, s, n)
+	if m.Tags = tags; c.Description != nil {
+		m.Description = *c.Description
+	}
+	return b.settled(ctx, s, m)
 }
 
 // live describes a secret that is not deleted.

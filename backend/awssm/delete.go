@@ -53,7 +53,8 @@ func (b *Backend) Undelete(ctx context.Context, n secret.Name) (secret.Meta, err
 	if _, err := send(ctx, s, s.write.RestoreSecret, &secretsmanager.RestoreSecretInput{SecretId: &id}); err != nil {
 		return secret.Meta{}, b.classify(asking{ctx, s, "secretsmanager:RestoreSecret", n, err})
 	}
-	return b.describe(ctx, s, n)
+	m.Deleted, m.Purge = time.Time{}, time.Time{}
+	return b.settled(ctx, s, m)
 }
 
 // destroying is how long AWS may take to destroy what it was asked to.

@@ -2,6 +2,7 @@ package awssm
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -218,7 +219,7 @@ func (b *Backend) Create(ctx context.Context, n secret.Name, a secret.Annotation
 	if err := w.create(ctx); err != nil {
 		return secret.Meta{}, err
 	}
-	return b.describe(ctx, s, n)
+	return b.settled(ctx, s, secret.Meta{Name: n, Annotations: secret.Annotations{Description: a.Description, Tags: maps.Clone(a.Tags)}})
 }
 
 func tagList(tags map[string]string) []types.Tag {

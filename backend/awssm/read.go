@@ -3,6 +3,7 @@ package awssm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -226,13 +227,28 @@ func (b *Backend) describe(ctx context.Context, s *session, n secret.Name) (secr
 	if err != nil {
 		return m, err
 	}
+	// A right that is missing, or a secret that is deleted, leaves less to be
+	// told; anything else is no answer.
+	if l.err != nil && !errors.Is(l.err, secret.Denied) && !errors.Is(l.err, secret.NotFound) {
+		return secret.Meta{}, l.err
+	}
 	if l.err == nil && (l.arn == m.UID || !strings.HasPrefix(l.arn, "arn:")) {
 		m.Versions, m.Complete = l.list, true
 		for i := range m.Versions {
 			m.Versions[i].Secret = nil
 		}
 	}
-	return m, interruptedNamed(ctx, n)
+	return m, nil
+}
+
+// settled describes a secret after a change. The change is made, whether this
+// look at it succeeds or not: then it is known as it was meant to be.
+func (b *Backend) settled(ctx context.Context, s *session, meant secret.Meta) (secret.Meta, error) {
+	if m, err := b.describe(ctx, s, meant.Name); err == nil {
+		return m, nil
+	}
+	meant.Versions, meant.Complete = nil, false
+	return meant, nil
 }
 
 func interruptedNamed(ctx context.Context, n secret.Name) error { return named(interrupted(ctx), n) }

@@ -34,7 +34,7 @@ func (b *Backend) MoveStage(ctx context.Context, n secret.Name, stage secret.Sta
 			return secret.Meta{}, err
 		}
 	}
-	return b.describe(ctx, s, n)
+	return b.settled(ctx, s, m)
 }
 
 func elsewhere(n secret.Name, held secret.VersionID) error {

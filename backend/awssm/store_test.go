@@ -384,6 +384,53 @@ func TestPartlyWritten(t *testing.T) {
 	tells(t, err, secret.NotFound)
 }
 
+// TestChangedAndNotSeen: a change that is made is no error because it cannot
+// be looked at afterwards.
+func TestChangedAndNotSeen(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	v := l.must(t, "app/db", "one")
+	done := map[string]bool{}
+	l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if op == "ListSecretVersionIds" || op == "DescribeSecret" && len(done) > 0 {
+			fail(w, "ThrottlingException", "Rate exceeded")
+			return
+		}
+		if op != "DescribeSecret" {
+			done[op] = true
+		}
+		next(w, r)
+	})
+	again := func(what string, err error) {
+		t.Helper()
+		if err != nil || len(done) == 0 {
+			t.Errorf("%s: %v, %v", what, err, done)
+		}
+		clear(done)
+	}
+	_, err := l.Describe(t.Context(), "app/db")
+	tells(t, err, secret.Unavailable, "app/db")
+	text := "d"
+	m, err := l.Annotate(t.Context(), "app/db", secret.Change{Description: &text, Tags: secret.TagChange{Set: map[string]string{"k": "v"}}})
+	if again("annotate", err); m.Description != "d" || m.Tags["k"] != "v" || m.UID == "" {
+		t.Errorf("%+v", m)
+	}
+	_, err = l.MoveStage(t.Context(), "app/db", "green", "", v.ID)
+	again("move stage", err)
+	m, err = l.Create(t.Context(), "app/empty", secret.Annotations{Description: "d"})
+	if again("create", err); m.Name != "app/empty" || m.Description != "d" {
+		t.Errorf("%+v", m)
+	}
+	m, err = l.Delete(t.Context(), "app/db", nil)
+	if again("delete", err); m.Deleted.IsZero() || m.Purge.IsZero() {
+		t.Errorf("%+v", m)
+	}
+	m, err = l.Undelete(t.Context(), "app/db")
+	if again("undelete", err); !m.Deleted.IsZero() || !m.Purge.IsZero() {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestDeletedInTheWay says both ways out.
 func TestDeletedInTheWay(t *testing.T) {
 	isolate(t)
