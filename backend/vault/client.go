@@ -200,6 +200,18 @@ func worthwhile(ctx context.Context, r request, got *answer, err error) (again b
 	}
 }
 
+// in is the client for a namespace; the empty one is the settings' own.
+func (b *Backend) in(space string) *api.Client {
+	switch space {
+	case "":
+		return b.client
+	case rootSpace:
+		return b.client.WithNamespace("")
+	default:
+		return b.client.WithNamespace(space)
+	}
+}
+
 // try sends a request once.
 func (b *Backend) try(ctx context.Context, r request, token string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
@@ -208,12 +220,7 @@ func (b *Backend) try(ctx context.Context, r request, token string) (*answer, er
 	if method == methodList {
 		method = http.MethodGet
 	}
-	client := b.client
-	if r.space == rootSpace {
-		client = client.WithNamespace("")
-	} else if r.space != "" {
-		client = client.WithNamespace(r.space)
-	}
+	client := b.in(r.space)
 	out := client.NewRequest(method, "/v1/"+r.path)
 	for k, v := range r.query {
 		out.Params[k] = v
@@ -236,19 +243,18 @@ func (b *Backend) try(ctx context.Context, r request, token string) (*answer, er
 	if err != nil && (resp == nil || !answered(err)) {
 		return nil, err
 	}
-	got, err := read(resp)
-	if err == nil && got.status == http.StatusOK && len(got.whole) == 0 && ctx.Err() != nil {
-		return nil, ctx.Err() // what a server says that saw us go is no answer
-	}
-	return got, err
+	return read(ctx, resp)
 }
 
 // answered tells whether an error of the client is an answer of the store.
 func answered(err error) bool { _, ok := errors.AsType[*api.ResponseError](err); return ok }
 
-// read takes an answer apart.
-func read(resp *api.Response) (*answer, error) {
+// read takes an answer apart. What a server says that saw us go is none.
+func read(ctx context.Context, resp *api.Response) (*answer, error) {
 	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode == http.StatusOK && len(text) == 0 {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, err
 	}
