@@ -18,7 +18,7 @@ import (
 const (
 	perBatch = 20 // secrets that one request names
 	batches  = 4  // requests in flight
-	singles  = 8  // requests in flight where batches are denied
+	singles  = 32 // requests in flight where batches are denied
 	// denialHolds is how long a denial of batches is remembered. Rights change
 	// while a server runs.
 	denialHolds = 10 * time.Minute
