@@ -90,6 +90,14 @@ func TestRulesText(t *testing.T) {
 			t.Errorf("not what %s says (%v): look, then TACIT_TEST_UPDATE=1", file, err)
 		}
 	}
+	if again, err := b.Rules([]secret.Name{"app/db", "claude/api"}, secret.List, secret.Get, secret.Use); err != nil || !slices.Equal(again, rules) {
+		t.Errorf("in another order it is another answer: %v", err)
+	}
+	if one, err := b.Rules([]secret.Name{"a"}, secret.Get, secret.Delete, secret.Put); err != nil {
+		t.Error(err)
+	} else if two, err := b.Rules([]secret.Name{"a"}, secret.Put, secret.Delete, secret.Get); err != nil || !slices.Equal(one, two) {
+		t.Errorf("in another order it is another role: %v", err)
+	}
 	rules, err = b.Rules(evilNames(), secret.Destroy)
 	if err != nil {
 		t.Fatal(err)

@@ -61,6 +61,43 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
+// TestWarm: with a token, callers do not wait for each other.
+func TestWarm(t *testing.T) {
+	server, settings := serve(t, azurewire.Options{})
+	b := opened(t, settings, quick())
+	if err := one(t, b); err != nil {
+		t.Fatal(err)
+	}
+	const callers = 8
+	met := make(chan struct{}, callers)
+	all := make(chan struct{})
+	server.Before(func(_ http.ResponseWriter, r *http.Request) bool {
+		met <- struct{}{}
+		select {
+		case <-all:
+		case <-r.Context().Done():
+		}
+		return false
+	})
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			if _, err := b.Get(t.Context(), "claude/api", secret.At{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range callers {
+		select {
+		case <-met:
+		case <-time.After(20 * time.Second):
+			t.Error("one waits for another")
+		}
+	}
+	close(all)
+	wg.Wait()
+}
+
 // TestFailedColdStart: those that waited for a first one that failed go on.
 func TestFailedColdStart(t *testing.T) {
 	server, settings := serve(t, azurewire.Options{})

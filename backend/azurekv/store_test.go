@@ -64,7 +64,9 @@ func TestTwoWriters(t *testing.T) {
 			"foreign": func(t *testing.T, b *Backend) string { return foreign(t, b, "app--db", "theirs", nil) },
 		} {
 			server, settings := serve(t, azurewire.Options{})
-			ours, theirs := opened(t, settings, quick()), opened(t, settings, quick())
+			late := quick()
+			late.now = func() time.Time { return time.Now().Add(-time.Hour) } // numbers do not tell who was last
+			ours, theirs := opened(t, settings, late), opened(t, settings, quick())
 			if !first {
 				mustPut(t, ours, "app/db", "before")
 			}
@@ -74,6 +76,13 @@ func TestTwoWriters(t *testing.T) {
 			var e *secret.Error
 			if !errors.Is(err, secret.Conflict) || !errors.As(err, &e) || string(e.Version) != id {
 				t.Errorf("%s: %v, want a conflict with %s", who, err, id)
+			}
+			served, err := theirs.Get(t.Context(), "app/db", secret.At{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m, err := theirs.Describe(t.Context(), "app/db"); err != nil || m.Versions[0].ID != served.ID || string(served.Value.Reveal()) != "ours" {
+				t.Errorf("%s: %s is served, told is %+v, %v", who, served.ID, m.Versions[0], err)
 			}
 			values := map[string]bool{}
 			for v, err := range ours.Versions(t.Context(), "app/db") {
@@ -113,6 +122,25 @@ func TestWriterAfter(t *testing.T) {
 	}
 	if looks < 2 {
 		t.Errorf("nothing came in between")
+	}
+}
+
+// TestClockGoesBack: numbers grow all the same, and the newest is the newest.
+func TestClockGoesBack(t *testing.T) {
+	_, settings := serve(t, azurewire.Options{})
+	tune, now := quick(), time.Now()
+	tune.now = func() time.Time { now = now.Add(-time.Hour); return now }
+	b := opened(t, settings, tune)
+	last := uint64(0)
+	for i := range 5 {
+		v := mustPut(t, b, "app/db", fmt.Sprint(i))
+		if v.Number <= last {
+			t.Errorf("number %d after %d", v.Number, last)
+		}
+		last = v.Number
+	}
+	if v, err := b.Get(t.Context(), "app/db", secret.At{Number: last, Stage: secret.Current}); err != nil || string(v.Value.Reveal()) != "4" {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -335,6 +363,9 @@ func TestAbuseAzureEncodedNameCollision(t *testing.T) {
 	if err := b.Destroy(t.Context(), short); !errors.Is(err, secret.Conflict) {
 		t.Errorf("destroy of the short name: %v", err)
 	}
+	if _, err := b.Get(t.Context(), long, secret.At{}); !errors.Is(err, secret.Deleted) {
+		t.Errorf("by the short name the long one was changed: %v", err)
+	}
 	if err := b.Destroy(t.Context(), long); err != nil {
 		t.Fatal(err)
 	}
@@ -468,6 +499,65 @@ func TestNextLinkElsewhere(t *testing.T) {
 	for _, err := range b.List(t.Context(), nil) {
 		if !errors.Is(err, secret.Corrupt) {
 			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestNotKnown: a put whose answer is lost, and that cannot be looked for, is
+// not sent again, and it is said that the value may be there.
+func TestNotKnown(t *testing.T) {
+	server, settings := serve(t, azurewire.Options{})
+	b := opened(t, settings, quick())
+	mustPut(t, b, "app/db", "one")
+	for what, blind := range map[string]func(r *http.Request) bool{
+		"lost":  func(r *http.Request) bool { return isPut(r) },
+		"taken": func(*http.Request) bool { return false },
+	} {
+		puts, looks := 0, 0
+		server.Before(func(w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case isPut(r):
+				puts++
+			case strings.HasSuffix(r.URL.Path, "/versions"):
+				looks++
+			}
+			switch {
+			case blind(r):
+				azurewire.Fault{Status: 500, Code: "InternalError"}.WriteTo(w)
+			case puts > 0 && looks > 1:
+				azurewire.Forbidden("readMetadata", "app--db").WriteTo(w)
+			default:
+				return false
+			}
+			return true
+		})
+		_, err := b.Put(t.Context(), "app/db", secret.Text("two"), nil)
+		if !errors.Is(err, secret.Unavailable) || !strings.Contains(err.Error(), "tacit history app/db") || puts != 1 {
+			t.Errorf("%s: sent %d times, %v", what, puts, err)
+		}
+	}
+}
+
+// TestEmptyAnswer: what is no list is not a list of nothing.
+func TestEmptyAnswer(t *testing.T) {
+	server, settings := serve(t, azurewire.Options{})
+	b := opened(t, settings, quick())
+	mustPut(t, b, "app/db", "one")
+	for _, answer := range []string{"{}", `{"value":null}`, "null"} {
+		server.Before(func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Header.Get("Authorization") == "" {
+				return false
+			}
+			_, _ = w.Write([]byte(answer))
+			return true
+		})
+		for _, d := range []secret.Deletion{secret.NotDeleted, secret.OnlyDeleted} {
+			if err := drain(b, t, &secret.ListOptions{Deleted: d}); !errors.Is(err, secret.Invalid) {
+				t.Errorf("a list of %s: %v", answer, err)
+			}
+		}
+		if _, err := b.Describe(t.Context(), "app/db"); !errors.Is(err, secret.Invalid) {
+			t.Errorf("versions of %s: %v", answer, err)
 		}
 	}
 }

@@ -188,7 +188,7 @@ func (c call) written(ctx context.Context, writer string) (*held, error) {
 // perhaps is the error of a write of which nobody can tell.
 func (c call) perhaps(err error) error {
 	return &secret.Error{
-		Kind: secret.KindOf(err), Name: c.n, Err: errors.Unwrap(err),
+		Kind: secret.Unavailable, Name: c.n, Err: errors.Unwrap(err),
 		Text: "Key Vault " + c.b.vault + " did not say whether it took the value, and cannot be asked\n  look before you put it again:  tacit history " + string(c.n),
 	}
 }
@@ -209,7 +209,7 @@ func (c call) pause(ctx context.Context, try int32) error {
 func (c call) unrivalled(ctx context.Context, made *held, before []held) (secret.Version, error) {
 	after, err := c.history(ctx)
 	if err != nil {
-		e := &secret.Error{Kind: secret.KindOf(err), Name: c.n, Version: secret.VersionID(made.az), Err: errors.Unwrap(err)}
+		e := &secret.Error{Kind: secret.Unavailable, Name: c.n, Version: secret.VersionID(made.az), Err: errors.Unwrap(err)}
 		e.Text = "the value is put, but whether another writer came in between is not known\n  tacit history " + string(c.n)
 		return secret.Version{}, e
 	}

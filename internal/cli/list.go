@@ -68,7 +68,9 @@ func (a *app) list(ctx context.Context, prefix string, f listFlags) error {
 	if before, after, found := strings.Cut(prefix, ":"); found {
 		env, prefix = before, after
 	}
-	opts := &secret.ListOptions{Prefix: prefix}
+	// Stores on the network tell names in a few requests, and more in one for
+	// each secret.
+	opts := &secret.ListOptions{Prefix: prefix, Names: !f.long && !f.deleted && !a.flags.json && len(f.tags) == 0}
 	if f.deleted {
 		opts.Deleted = secret.OnlyDeleted
 	}
