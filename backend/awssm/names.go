@@ -20,7 +20,7 @@ func secretID(n secret.Name) (string, error) {
 	}
 	id := unescape(string(n))
 	if !made(id, nameBytes) {
-		return "", secret.Errorf(secret.Invalid, n, "AWS takes only letters, digits and /_+=.@!- in a name\n  for example:  %s", suggestion(n))
+		return "", secret.Errorf(secret.Invalid, n, "AWS takes only letters, digits and /_+=.@!- in a name\n  write it like:  %s", suggestion(n))
 	}
 	if back := nameOf(id); back != n {
 		return "", secret.Errorf(secret.Invalid, n, "this name is spelled another way here\n  it is:  %s", back)
@@ -30,14 +30,16 @@ func secretID(n secret.Name) (string, error) {
 
 func unescape(s string) string { return strings.NewReplacer("%2F", "/", "%2E", ".").Replace(s) }
 
-// suggestion is a name that AWS takes.
+// suggestion is the last part of a name, as AWS takes it: what stands before may
+// be the environment's prefix, which the caller does not know.
 func suggestion(n secret.Name) string {
+	last := string(n[strings.LastIndexByte(string(n), '/')+1:])
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(nameBytes, r) {
 			return r
 		}
 		return '-'
-	}, string(n))
+	}, last)
 }
 
 // nameOf returns the name of a secret of AWS.

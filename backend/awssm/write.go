@@ -128,9 +128,9 @@ func (w *writing) take(v secret.Value) error {
 	case v.IsZero():
 		return secret.Errorf(secret.Invalid, w.n, "there is no value to put")
 	case v.Len() == 0:
-		return secret.Errorf(secret.Invalid, w.n, "AWS keeps no empty value")
+		return secret.Errorf(secret.Invalid, w.n, "AWS keeps no empty value\n  to say that there is none, delete it:  tacit delete")
 	case v.Len() > MaxValueBytes:
-		return secret.Errorf(secret.Invalid, w.n, "a value has at most %d bytes in AWS, this one has %d", MaxValueBytes, v.Len())
+		return secret.Errorf(secret.Invalid, w.n, "AWS keeps at most %d bytes of a value, this one has %d\n  keep what is large elsewhere, encrypted, and its key here", MaxValueBytes, v.Len())
 	}
 	if bytes := v.Reveal(); v.IsBinary() || !utf8.Valid(bytes) {
 		w.binary = bytes

@@ -2,11 +2,13 @@ package azurekv
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -176,7 +178,11 @@ type call struct {
 }
 
 func interrupted(ctx context.Context, n secret.Name) error {
-	return &secret.Error{Kind: secret.Unavailable, Name: n, Text: "interrupted", Err: ctx.Err()}
+	text := "interrupted"
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		text = "Key Vault gave no answer in time\n  try again in a minute"
+	}
+	return &secret.Error{Kind: secret.Unavailable, Name: n, Text: text, Err: ctx.Err()}
 }
 
 // worthRetry tells what may be otherwise in a while.
@@ -193,10 +199,11 @@ func worthRetry(resp *http.Response, err error) bool {
 }
 
 // final tells errors below HTTP that stay: a name that there is not, a
-// certificate that is not believed, an address that is tacit's own.
+// certificate that is not believed, an address that is tacit's own, or where
+// nothing listens.
 func final(err error) bool {
 	kind, _ := wire.Failure(err)
-	return kind != secret.Unavailable || unknownHost(err)
+	return kind != secret.Unavailable || unknownHost(err) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // shortened tells what the vault's name of a secret looks like that was too

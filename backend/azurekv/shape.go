@@ -312,7 +312,7 @@ func pack(n secret.Name, v secret.Value, contentType string) (value, kind string
 		value = base64.StdEncoding.EncodeToString(v.Reveal())
 	}
 	if len(value) > MaxValueBytes {
-		return "", "", secret.Errorf(secret.Invalid, n, "Key Vault keeps at most %d bytes, this value takes %d", MaxValueBytes, len(value))
+		return "", "", secret.Errorf(secret.Invalid, n, "Key Vault keeps at most %d bytes of a value, this one takes %d\n  keep what is large elsewhere, encrypted, and its key here", MaxValueBytes, len(value))
 	}
 	return value, kind, nil
 }

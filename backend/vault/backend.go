@@ -155,7 +155,7 @@ func ready(ctx context.Context, n secret.Name) error {
 		return err
 	}
 	if !printable(string(n)) {
-		return secret.Errorf(secret.Invalid, n, "Vault takes no name with characters that cannot be printed, or with spaces other than U+0020")
+		return secret.Errorf(secret.Invalid, n, "Vault takes no name with characters that cannot be printed, or with spaces other than U+0020\n  choose a name without them")
 	}
 	return interrupted(ctx, n)
 }

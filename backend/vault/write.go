@@ -102,7 +102,7 @@ func (b *Backend) newPutting(engine int, n secret.Name, v secret.Value, o *secre
 	p := &putting{name: n, value: v, id: o.ID}
 	if !v.IsZero() {
 		if p.stored = encodeValue(v); len(p.stored) > maxStored {
-			return nil, secret.Errorf(secret.Invalid, n, "a value has at most %d bytes as the store keeps it, this one has %d", maxStored, len(p.stored))
+			return nil, secret.Errorf(secret.Invalid, n, "Vault keeps at most %d bytes of a value, this one takes %d\n  keep what is large elsewhere, encrypted, and its key here", maxStored, len(p.stored))
 		}
 	}
 	if o.Annotations == nil {

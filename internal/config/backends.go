@@ -17,7 +17,7 @@ import (
 
 // remoteTimeout bounds one call of a store elsewhere, retries and signing in
 // included: a store that throttles for a while is waited for.
-const remoteTimeout = 30 * time.Second
+const remoteTimeout = 45 * time.Second
 
 // environments makes the Broker's environments. A backend is opened when its
 // environment is first used.
