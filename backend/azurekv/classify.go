@@ -253,7 +253,7 @@ func (b *Backend) network(err error, n secret.Name, who string) *secret.Error {
 	case unknownHost(err):
 		remedy = "\n  is the name right, and does the network work?  az keyvault list --query '[].properties.vaultUri'"
 	}
-	return secret.Errorf(kind, n, "%s does not answer as it should: %s%s", who, text, remedy)
+	return secret.Errorf(kind, n, "%s: %s%s", who, text, remedy)
 }
 
 // health is how a person looks whether a vault is there, on a line of its own.
