@@ -202,8 +202,8 @@ func asExit(err error, into **exec.ExitError) bool {
 	return ok
 }
 
-// TestCIGitHubVault is docs/ci.md, "GitHub Actions and Vault".
-func TestCIGitHubVault(t *testing.T) {
+// TestStoresCIGitHubVault is docs/ci.md, "GitHub Actions and Vault".
+func TestStoresCIGitHubVault(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	j, _ := newCIJob(t, "github-vault", "github", i)
@@ -246,8 +246,8 @@ func TestCIGitHubVault(t *testing.T) {
 	j.fails(t, "does not take the identity token at auth/github", commands, vars...)
 }
 
-// TestCIGitLabVault is docs/ci.md, "GitLab and Vault".
-func TestCIGitLabVault(t *testing.T) {
+// TestStoresCIGitLabVault is docs/ci.md, "GitLab and Vault".
+func TestStoresCIGitLabVault(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	j, store := newCIJob(t, "gitlab-vault", "gitlab", i)

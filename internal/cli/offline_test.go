@@ -78,8 +78,8 @@ func (w *world) runs(t *testing.T, env []string, args ...string) (out, errs stri
 	return o.String(), e.String(), 0
 }
 
-// TestOffline is the story of docs/offline.md with a real server.
-func TestOffline(t *testing.T) {
+// TestStoresOffline is the story of docs/offline.md with a real server.
+func TestStoresOffline(t *testing.T) {
 	t.Parallel()
 	address, token := vaultOfTests(t)
 	store := roadTo(t, address)
