@@ -38,19 +38,19 @@ type wrapped struct {
 // encodeValue returns the JSON object that a value is stored as.
 func encodeValue(v secret.Value) []byte {
 	b := v.Reveal()
-	object, shaped := withLayout(b)
-	switch {
-	case v.IsBinary():
+	if v.IsBinary() {
 		return wrap(wrapped{asBinary, base64.StdEncoding.EncodeToString(b)})
-	case survives(b):
-		return b
-	case shaped && len(object) <= maxStored:
-		return object
-	case !utf8.Valid(b):
-		return wrap(wrapped{asBytes, base64.StdEncoding.EncodeToString(b)})
-	default:
-		return wrap(wrapped{asText, string(b)})
 	}
+	if survives(b) {
+		return b
+	}
+	if object, ok := withLayout(b); ok && len(object) <= maxStored {
+		return object
+	}
+	if !utf8.Valid(b) {
+		return wrap(wrapped{asBytes, base64.StdEncoding.EncodeToString(b)})
+	}
+	return wrap(wrapped{asText, string(b)})
 }
 
 // decodeValue returns the value of a JSON object that the store tells.
