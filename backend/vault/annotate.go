@@ -104,10 +104,26 @@ func (b *Backend) Annotate(ctx context.Context, n secret.Name, c secret.Change) 
 	if len(change) == 0 {
 		return b.meta(n, m), nil
 	}
-	if _, err := b.tellCustom(ctx, n, m, change); err != nil {
+	if m.Custom, err = b.tellCustom(ctx, n, m, change); err != nil {
 		return secret.Meta{}, err
 	}
-	return b.Describe(ctx, n)
+	return b.afterwards(ctx, n, m), nil
+}
+
+// afterwards tells what a secret is after a change that was made: where it
+// cannot be looked at any more, what is known of it. An error would make the
+// caller try again.
+func (b *Backend) afterwards(ctx context.Context, n secret.Name, known *metadata) secret.Meta {
+	if now, seen := b.glance(ctx, n); seen && now != nil {
+		known = now
+	}
+	return b.meta(n, known)
+}
+
+// glance looks at a secret where it is no harm if that fails.
+func (b *Backend) glance(ctx context.Context, n secret.Name) (m *metadata, seen bool) {
+	m, err := b.metadata(ctx, n)
+	return m, err == nil
 }
 
 // Create makes a secret that has no version yet.
@@ -136,10 +152,11 @@ func (b *Backend) Create(ctx context.Context, n secret.Name, a secret.Annotation
 	}
 	// OpenBao refuses where another writer was faster; Vault cannot.
 	body := map[string]any{"custom_metadata": custom, "metadata_cas": 0}
-	if _, err := b.send(ctx, request{method: http.MethodPut, path: b.metadataPath(n), body: jsonBody(body), name: n, capability: "create"}); err != nil {
+	got, err := b.send(ctx, request{method: http.MethodPut, path: b.metadataPath(n), body: jsonBody(body), name: n, capability: "create"})
+	if err != nil {
 		return secret.Meta{}, err
 	}
-	return b.Describe(ctx, n)
+	return b.afterwards(ctx, n, &metadata{Created: got.at, Updated: got.at, Custom: custom, at: got.at}), nil
 }
 
 // tellCustom changes custom metadata and returns what they are then. Entries

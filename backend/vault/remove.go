@@ -32,18 +32,21 @@ func (b *Backend) Delete(ctx context.Context, n secret.Name, _ *secret.DeleteOpt
 		if err := checkCustom(n, change.applied(m.Custom)); err != nil {
 			return secret.Meta{}, err
 		}
-		if _, err = b.tellCustom(ctx, n, m, change); err != nil {
+		if m.Custom, err = b.tellCustom(ctx, n, m, change); err != nil {
 			return secret.Meta{}, err
 		}
 		if err = b.remove(ctx, n, "delete", live); err != nil {
 			return secret.Meta{}, err
 		}
-		if m, err = b.metadata(ctx, n); err != nil || m == nil {
-			return secret.Meta{Name: n}, err // destroyed meanwhile: unreadable it is
-		}
-		if m.deleted() {
+		now, seen := b.glance(ctx, n)
+		if !seen { // it was made; an error would make the caller try again
+			m.set(live, instant{m.at})
 			return b.meta(n, m), nil
 		}
+		if now == nil || now.deleted() {
+			return b.unreadable(n, now), nil
+		}
+		m = now // a version was written meanwhile
 		if round == maxLost {
 			return secret.Meta{}, secret.Errorf(secret.Conflict, n, "others write it all the time")
 		}
@@ -99,10 +102,32 @@ func (b *Backend) Undelete(ctx context.Context, n secret.Name) (secret.Meta, err
 	if err := b.remove(ctx, n, "undelete", gone); err != nil {
 		return secret.Meta{}, err
 	}
-	if _, err := b.tellCustom(ctx, n, m, customChange{keyDeleted: nil}); err != nil {
+	// They are back. A mark that is left counts again only where all versions
+	// are deleted before another one is written.
+	if custom, err := b.tellCustom(ctx, n, m, customChange{keyDeleted: nil}); err == nil {
+		m.Custom = custom
+	} else if len(gone) == 0 { // it alone made the secret a deleted one
 		return secret.Meta{}, err
 	}
-	return b.Describe(ctx, n)
+	m.set(gone, instant{})
+	return b.afterwards(ctx, n, m), nil
+}
+
+// set notes when versions were deleted, or that they no longer are.
+func (m *metadata) set(numbers []uint64, deleted instant) {
+	for _, number := range numbers {
+		v := m.Versions[utoa(number)]
+		v.Deleted = deleted
+		m.Versions[utoa(number)] = v
+	}
+}
+
+// unreadable is a secret that was deleted, or destroyed meanwhile: nil.
+func (b *Backend) unreadable(n secret.Name, m *metadata) secret.Meta {
+	if m == nil {
+		return secret.Meta{Name: n}
+	}
+	return b.meta(n, m)
 }
 
 // notDeleted also tells whom the store's own client deleted the current version.

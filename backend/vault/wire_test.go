@@ -347,3 +347,37 @@ func TestAnnotationsWithoutPatch(t *testing.T) {
 		}
 	}
 }
+
+// A change that was made is told as made, also where the store can no longer be
+// looked at: an error would make its caller try again, and find it in the way.
+func TestChangesThatWereMadeAreTold(t *testing.T) {
+	s := theServer(t)
+	b, p := s.behind(t)
+	put(t, b, "a", "x")
+	looks := 1 // that are answered
+	blind := func() {
+		p.Set(fault.Rule{On: onPath("GET", "/metadata/"), After: looks, Do: fault.Give(says(403, "1 error occurred:\n\t* permission denied\n\n"))})
+	}
+	blind()
+	m, err := b.Annotate(t.Context(), "a", secret.Change{Tags: secret.TagChange{Set: map[string]string{"k": "v"}}})
+	if err != nil || m.Tags["k"] != "v" {
+		t.Errorf("annotate: %+v, %v", m, err)
+	}
+	blind()
+	m, err = b.Delete(t.Context(), "a", nil)
+	if err != nil || m.Deleted.IsZero() || m.Tags["k"] != "v" {
+		t.Errorf("delete: %+v, %v", m, err)
+	}
+	blind()
+	m, err = b.Undelete(t.Context(), "a")
+	if v, _ := m.Current(); err != nil || !m.Deleted.IsZero() || !v.Deleted.IsZero() {
+		t.Errorf("undelete: %+v, %v", m, err)
+	}
+	blind()
+	m, err = b.Create(t.Context(), "new", secret.Annotations{Description: "d"})
+	if err != nil || m.Description != "d" || m.Created.IsZero() {
+		t.Errorf("create: %+v, %v", m, err)
+	}
+	p.Set()
+	reads(t, b, "a", secret.At{}, "x")
+}
