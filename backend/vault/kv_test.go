@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"os"
@@ -146,9 +147,10 @@ func TestEngineThatIsUpgraded(t *testing.T) {
 
 func TestNamespaces(t *testing.T) {
 	s := theServer(t)
-	s.must(t, http.MethodPost, "sys/namespaces/team", nil)
-	t.Cleanup(func() { s.call(cleaning{t}, http.MethodDelete, "sys/namespaces/team", nil) })
-	in := s.with(t, "kv", func(c *Settings) { c.Namespace = "team/" })
+	space := "team-" + strings.ToLower(rand.Text())
+	s.must(t, http.MethodPost, "sys/namespaces/"+space, nil)
+	t.Cleanup(func() { s.call(cleaning{t}, http.MethodDelete, "sys/namespaces/"+space, nil) })
+	in := s.with(t, "kv", func(c *Settings) { c.Namespace = space + "/" })
 	_, err := in.send(t.Context(), request{method: http.MethodPost, path: "sys/mounts/kv", body: jsonBody(map[string]string{"type": "kv-v2"})})
 	ok(t, err)
 	put(t, in, "a", "inside")
