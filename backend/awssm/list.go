@@ -64,7 +64,7 @@ func (b *Backend) gather(ctx context.Context, o *secret.ListOptions) ([]secret.M
 		in.Filters = []types.Filter{{Key: types.FilterNameStringTypeName, Values: []string{prefix}}}
 	}
 	var out []secret.Meta
-	err = b.pages(ctx, s, in, maxPages, func(e types.SecretListEntry) {
+	more, err := b.pages(ctx, s, in, maxPages, func(e types.SecretListEntry) {
 		m := b.meta(e)
 		if !strings.HasPrefix(string(m.Name), o.Prefix) || o.Deleted == secret.OnlyDeleted && m.Deleted.IsZero() || o.Deleted == secret.NotDeleted && !m.Deleted.IsZero() {
 			return
@@ -75,6 +75,9 @@ func (b *Backend) gather(ctx context.Context, o *secret.ListOptions) ([]secret.M
 		m.Cursor = string(m.Name)
 		out = append(out, m)
 	})
+	if err == nil && more {
+		err = b.endless(asking{ctx, s, "secretsmanager:ListSecrets", "", nil})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -83,20 +86,29 @@ func (b *Backend) gather(ctx context.Context, o *secret.ListOptions) ([]secret.M
 	return slices.CompactFunc(out, func(a, b secret.Meta) bool { return a.Name == b.Name }), nil
 }
 
-// pages reads a list to its end, or so many pages of it. Pages may be empty
-// and go on.
-func (b *Backend) pages(ctx context.Context, s *session, in *secretsmanager.ListSecretsInput, most int, each func(types.SecretListEntry)) error {
+// pages reads a list to its end, or so many pages of it: true if there are
+// more. Pages may be empty and go on.
+func (b *Backend) pages(ctx context.Context, s *session, in *secretsmanager.ListSecretsInput, most int, each func(types.SecretListEntry)) (bool, error) {
 	for range most {
 		out, err := send(ctx, s, s.many.ListSecrets, in)
 		if err != nil {
-			return b.classify(asking{ctx, s, "secretsmanager:ListSecrets", "", err})
+			return false, b.classify(asking{ctx, s, "secretsmanager:ListSecrets", "", err})
 		}
 		for _, e := range out.SecretList {
 			each(e)
 		}
+		last := aws.ToString(in.NextToken)
 		if in.NextToken = out.NextToken; aws.ToString(out.NextToken) == "" {
-			return nil
+			return false, nil
+		}
+		if last == *out.NextToken {
+			return false, b.endless(asking{ctx, s, "secretsmanager:ListSecrets", "", nil})
 		}
 	}
-	return nil
+	return true, nil
+}
+
+// endless is for lists that do not end: what there is of them is not all.
+func (b *Backend) endless(a asking) error {
+	return secret.Errorf(secret.Corrupt, a.name, "%s lists without end\n  check the endpoint if one is set", b.address(a.s))
 }

@@ -31,7 +31,7 @@ func (b *Backend) Posture(ctx context.Context) ([]secret.Finding, error) {
 	}
 	var all []types.SecretListEntry
 	in := &secretsmanager.ListSecretsInput{MaxResults: aws.Int32(100)}
-	err = b.pages(ctx, s, in, posturePages, func(e types.SecretListEntry) { all = append(all, e) })
+	more, err := b.pages(ctx, s, in, posturePages, func(e types.SecretListEntry) { all = append(all, e) })
 	switch {
 	case secret.KindOf(err) == secret.Denied:
 		var out []secret.Finding
@@ -45,7 +45,7 @@ func (b *Backend) Posture(ctx context.Context) ([]secret.Finding, error) {
 	slices.SortFunc(all, func(a, b types.SecretListEntry) int {
 		return strings.Compare(aws.ToString(a.Name), aws.ToString(b.Name))
 	})
-	p := &posture{b: b, s: s, all: all, more: aws.ToString(in.NextToken) != "", now: time.Now()}
+	p := &posture{b: b, s: s, all: all, more: more, now: time.Now()}
 	return []secret.Finding{p.rotation(), p.policies(ctx), p.unused(), p.keys()}, nil
 }
 

@@ -147,9 +147,13 @@ func (h *history) find(id secret.VersionID) (secret.Version, bool) {
 	return secret.Version{}, false
 }
 
-// maxPages bounds how often a list goes on: AWS keeps about a hundred versions
-// of a secret, and half a million secrets in a region.
-const maxPages = 10_000
+// How often a list goes on, a hundred items each time: AWS keeps half a million
+// secrets in a region, and about a hundred versions of a secret, or as many as
+// were made within a day.
+const (
+	maxPages        = 6_000
+	maxVersionPages = 1_000
+)
 
 // versions lists all versions of a secret, those without a stage included: one
 // request for each hundred.
@@ -160,7 +164,7 @@ func (b *Backend) versions(ctx context.Context, s *session, n secret.Name) (hist
 	}
 	var h history
 	in := &secretsmanager.ListSecretVersionIdsInput{SecretId: &id, IncludeDeprecated: aws.Bool(true), MaxResults: aws.Int32(100)}
-	for range maxPages {
+	for range maxVersionPages {
 		out, err := send(ctx, s, s.read.ListSecretVersionIds, in)
 		if err != nil {
 			return history{}, b.classify(asking{ctx, s, "secretsmanager:ListSecretVersionIds", n, err})
@@ -171,13 +175,23 @@ func (b *Backend) versions(ctx context.Context, s *session, n secret.Name) (hist
 		for _, v := range out.Versions {
 			h.list = append(h.list, told{out.ARN, v.VersionId, v.VersionStages, v.CreatedDate}.version())
 		}
+		last := aws.ToString(in.NextToken)
 		if in.NextToken = out.NextToken; aws.ToString(out.NextToken) == "" {
+			h.sort()
+			return h, nil
+		}
+		if last == *out.NextToken {
 			break
 		}
 	}
+	return history{}, b.endless(asking{ctx, s, "secretsmanager:ListSecretVersionIds", n, nil})
+}
+
+// sort puts the newest first. Of equal age, as emulators tell it, the one that
+// comes later in AWS's list counts as newer.
+func (h *history) sort() {
 	slices.Reverse(h.list)
 	slices.SortStableFunc(h.list, func(a, b secret.Version) int { return cmp.Compare(b.Number, a.Number) })
-	return h, nil
 }
 
 // Versions yields all versions, newest first, as they were when it began.

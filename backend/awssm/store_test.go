@@ -210,3 +210,56 @@ func TestLabelsOfAWS(t *testing.T) {
 		tells(t, err, secret.Invalid)
 	}
 }
+
+// TestEndlessLists: a list that does not end is an error, never taken for all
+// there is.
+func TestEndlessLists(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	l.must(t, "app/db", "one")
+	l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		switch op {
+		case "ListSecrets":
+			_, _ = w.Write([]byte(`{"SecretList":[],"NextToken":"again"}`))
+		case "ListSecretVersionIds":
+			_, _ = w.Write([]byte(`{"ARN":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:app/db-abcdef","Versions":[],"NextToken":"again"}`))
+		default:
+			next(w, r)
+		}
+	})
+	want(t, l.sent(func() {
+		for _, err := range l.List(t.Context(), nil) {
+			tells(t, err, secret.Corrupt, "without end")
+		}
+	}), "map[ListSecrets:2]")
+	want(t, l.sent(func() {
+		for _, err := range l.Versions(t.Context(), "app/db") {
+			tells(t, err, secret.Corrupt, "app/db", "without end")
+		}
+	}), "map[ListSecretVersionIds:2]")
+}
+
+// TestEmptyPagesGoOn: AWS may give a page without a secret and go on.
+func TestEmptyPagesGoOn(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	l.must(t, "app/db", "one")
+	first := true
+	l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if op == "ListSecrets" && first {
+			first = false
+			_, _ = w.Write([]byte(`{"SecretList":[],"NextToken":"c2VjcmV0czow"}`)) // where the first page begins
+			return
+		}
+		next(w, r)
+	})
+	n := 0
+	for m, err := range l.List(t.Context(), nil) {
+		if n++; err != nil || m.Name != "app/db" {
+			t.Errorf("%+v, %v", m, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d secrets are listed", n)
+	}
+}
