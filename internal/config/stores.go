@@ -268,14 +268,33 @@ func (x *Opened) outside(e Environment, setting, path string) (string, error) {
 	return path, nil
 }
 
-// inside reports whether a file lies in a folder, or is a link that does or
-// leads there.
+// maxLinks is how many links are followed on the way to a file.
+const maxLinks = 40
+
+// inside reports whether a file lies in a folder, or whether the way to it
+// passes through: a link there could be turned elsewhere.
 func inside(folder, path string) bool {
 	folder = resolved(folder)
-	for _, p := range []string{path, resolved(path), filepath.Join(resolved(filepath.Dir(path)), filepath.Base(path))} {
-		if rel, err := filepath.Rel(folder, p); err == nil && filepath.IsLocal(rel) {
+	root := filepath.VolumeName(path) + string(filepath.Separator)
+	at, rest := root, strings.Split(strings.TrimPrefix(path, root), string(filepath.Separator))
+	for links := 0; len(rest) > 0; {
+		next := filepath.Join(at, rest[0])
+		rest = rest[1:]
+		if rel, err := filepath.Rel(folder, next); err == nil && filepath.IsLocal(rel) {
 			return true
 		}
+		target, err := os.Readlink(next)
+		if err != nil { // no link
+			at = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return true
+		}
+		if filepath.IsAbs(target) {
+			at = root
+		}
+		rest = append(strings.Split(strings.TrimPrefix(filepath.Clean(target), root), string(filepath.Separator)), rest...)
 	}
 	return false
 }

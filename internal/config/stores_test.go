@@ -117,24 +117,39 @@ func TestVaultSettingsRefusals(t *testing.T) {
 		kind secret.Kind
 		want string
 	}{
-		"vault-skip-verify-refused":   {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "true"}, secret.Invalid, "VAULT_SKIP_VERIFY is set: whoever answers would be believed"},
-		"bao-skip-verify-refused":     {vaultEnv, map[string]string{"BAO_SKIP_VERIFY": "1"}, secret.Invalid, "whoever answers"},
-		"skip-verify-unread-refused":  {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "yes"}, secret.Invalid, "whoever answers"},
-		"no address":                  {"[env.prod]\nbackend = \"vault\"\n", nil, secret.Invalid, "environment prod names no address"},
-		"no job's token":              {jwt, nil, secret.Unauthenticated, "id-token: write"},
-		"half of a job's token":       {jwt, map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "https://gh"}, secret.Unauthenticated, "id-token: write"},
-		"variable not set":            {vaultEnv + "auth = {method = \"jwt\", jwt_variable = \"CI_JWT\"}\n", nil, secret.Unauthenticated, "the token in CI_JWT, which is not set"},
-		"nobody to ask":               {vaultEnv + "auth = {method = \"userpass\", username = \"mia\"}\n", nil, secret.Unauthenticated, "there is nobody to ask for it"},
-		"password file":               {vaultEnv + "auth = {method = \"userpass\", username = \"mia\", password_file = \"/nowhere\"}\n", nil, secret.Unauthenticated, "/nowhere: cannot be read"},
-		"ca-cert-in-project-refused":  {vaultEnv + "ca_cert = \"/PROJECT/ca.pem\"\n", nil, secret.Invalid, "which is not under trust"},
-		"token-in-project-refused":    {vaultEnv + "auth = {token_file = \"/PROJECT/sub/../t\"}\n", nil, secret.Invalid, "env.prod.auth.token_file names a file of the project"},
-		"link-into-project-refused":   {vaultEnv + "ca_cert = \"~/link/ca.pem\"\n", nil, secret.Invalid, "which is not under trust"},
-		"link-out-of-project-refused": {vaultEnv + "ca_cert = \"/PROJECT/out.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+		"vault-skip-verify-refused":         {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "true"}, secret.Invalid, "VAULT_SKIP_VERIFY is set: whoever answers would be believed"},
+		"bao-skip-verify-refused":           {vaultEnv, map[string]string{"BAO_SKIP_VERIFY": "1"}, secret.Invalid, "whoever answers"},
+		"skip-verify-unread-refused":        {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "yes"}, secret.Invalid, "whoever answers"},
+		"no address":                        {"[env.prod]\nbackend = \"vault\"\n", nil, secret.Invalid, "environment prod names no address"},
+		"no job's token":                    {jwt, nil, secret.Unauthenticated, "id-token: write"},
+		"half of a job's token":             {jwt, map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "https://gh"}, secret.Unauthenticated, "id-token: write"},
+		"variable not set":                  {vaultEnv + "auth = {method = \"jwt\", jwt_variable = \"CI_JWT\"}\n", nil, secret.Unauthenticated, "the token in CI_JWT, which is not set"},
+		"nobody to ask":                     {vaultEnv + "auth = {method = \"userpass\", username = \"mia\"}\n", nil, secret.Unauthenticated, "there is nobody to ask for it"},
+		"password file":                     {vaultEnv + "auth = {method = \"userpass\", username = \"mia\", password_file = \"/nowhere\"}\n", nil, secret.Unauthenticated, "/nowhere: cannot be read"},
+		"ca-cert-in-project-refused":        {vaultEnv + "ca_cert = \"/PROJECT/ca.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+		"token-in-project-refused":          {vaultEnv + "auth = {token_file = \"/PROJECT/sub/../t\"}\n", nil, secret.Invalid, "env.prod.auth.token_file names a file of the project"},
+		"link-into-project-refused":         {vaultEnv + "ca_cert = \"~/link/ca.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+		"file-link-into-project-refused":    {vaultEnv + "ca_cert = \"~/ca.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+		"link-through-project-refused":      {vaultEnv + "ca_cert = \"~/link/out.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+		"links-to-links-of-project-refused": {vaultEnv + "ca_cert = \"~/twice.pem\"\n", nil, secret.Invalid, "which is not under trust"},
+		"links-in-circles-refused":          {vaultEnv + "ca_cert = \"~/circle\"\n", nil, secret.Invalid, "which is not under trust"},
+		"link-out-of-project-refused":       {vaultEnv + "ca_cert = \"/PROJECT/out.pem\"\n", nil, secret.Invalid, "which is not under trust"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x, e := asking(t, tt.toml, tt.vars)
 			if err := os.Symlink(x.Root, filepath.Join(x.sys.Home, "link")); err != nil {
 				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(x.Root, "ca.pem"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(filepath.Join(x.Root, "ca.pem"), filepath.Join(x.sys.Home, "ca.pem")); err != nil {
+				t.Fatal(err)
+			}
+			for name, target := range map[string]string{"once.pem": "link/out.pem", "twice.pem": "once.pem", "circle": "circle"} {
+				if err := os.Symlink(target, filepath.Join(x.sys.Home, name)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if err := os.Symlink("/etc/hostname", filepath.Join(x.Root, "out.pem")); err != nil {
 				t.Fatal(err)
@@ -149,6 +164,21 @@ func TestVaultSettingsRefusals(t *testing.T) {
 }
 
 func (f File) envPointer(name string) *Env { e := f.Env[name]; return &e }
+
+// Files elsewhere are taken, through links as well.
+func TestFilesOutside(t *testing.T) {
+	x, e := asking(t, vaultEnv, nil)
+	for name, target := range map[string]string{"a.pem": "/etc/hostname", "up": "..", "projects": x.Root + "s"} {
+		if err := os.Symlink(target, filepath.Join(x.sys.Home, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"/etc/hostname", "/nowhere/x", "~/a.pem", "~/up/home/a.pem", "~/projects/ca.pem", x.Root + "s/ca.pem"} {
+		if _, err := x.outside(e, "ca_cert", path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
 
 // A token is for the server that VAULT_ADDR names: another server that the
 // files name is not shown it, nor believed by its authorities.
