@@ -36,7 +36,7 @@ type Backend struct {
 	http     *http.Client
 	cert     *certificate // of an application that signs in by one
 	gate     gate
-	limits   limits
+	limits   *limits
 	busy     locks                        // one writer for each name
 	job      atomic.Pointer[secret.Error] // why GitHub gave no token
 
@@ -133,7 +133,7 @@ func (b *Backend) secrets() (*azsecrets.Client, error) {
 		Retry:            policy.RetryOptions{MaxRetries: b.tune.retries, RetryDelay: b.tune.retryDelay, MaxRetryDelay: maxRetryDelay, ShouldRetry: worthRetry},
 		Telemetry:        policy.TelemetryOptions{ApplicationID: "tacit"},
 		PerCallPolicies:  []policy.Policy{sameHost(b.host), &b.gate},
-		PerRetryPolicies: []policy.Policy{&b.limits},
+		PerRetryPolicies: []policy.Policy{b.limits},
 	}})
 	if err != nil {
 		return nil, &secret.Error{Kind: secret.Invalid, Text: "the client of Key Vault " + b.vault + ": " + err.Error()}

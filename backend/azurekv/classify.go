@@ -46,6 +46,8 @@ func (c call) classify(ctx context.Context, err error, act string) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return c.late()
 	case ctx.Err() != nil:
 		return interrupted(ctx, c.n)
 	case errors.As(err, &own):
@@ -55,7 +57,7 @@ func (c call) classify(ctx context.Context, err error, act string) error {
 	case errors.As(err, &answer):
 		plain = c.answered(answer, act)
 	case errors.Is(err, context.DeadlineExceeded):
-		return &secret.Error{Kind: secret.Unavailable, Name: c.n, Text: "interrupted", Err: context.DeadlineExceeded}
+		return c.late()
 	case isNoVault(err):
 		plain = c.noVault("")
 	case strings.Contains(err.Error(), "challenge resource") || strings.Contains(err.Error(), "WWW-Authenticate"):
@@ -64,6 +66,17 @@ func (c call) classify(ctx context.Context, err error, act string) error {
 		return c.b.network(err, c.n, "Key Vault "+c.b.vault)
 	}
 	return plain
+}
+
+// late is the error of a call whose time is over: what the vault said last is
+// why, if it said anything.
+func (c call) late() error {
+	e := secret.Errorf(secret.Unavailable, c.n, "Key Vault %s did not answer in time%s", c.b.vault, c.b.health())
+	if last := int(c.b.limits.last.Load()); last == http.StatusTooManyRequests || last >= http.StatusInternalServerError {
+		e = c.answered(&azcore.ResponseError{StatusCode: last}, "")
+	}
+	e.Err = context.DeadlineExceeded
+	return e
 }
 
 // answered classifies an answer that is no success.

@@ -1,6 +1,7 @@
 package azurekv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tacit-secrets/tacit/backend/azurekv/internal/azurewire"
 	"github.com/tacit-secrets/tacit/secret"
@@ -68,6 +70,31 @@ func TestAnswers(t *testing.T) {
 			if strings.Contains(e.Error(), "caller") || strings.Contains(e.Error(), "subscription/") || strings.Contains(e.Error(), "203.0.113.9") {
 				t.Errorf("%s tells who asked: %v", what, e)
 			}
+		}
+	}
+}
+
+// TestThrottledUntilTooLate: a call whose time ends while the vault refuses for
+// too many requests says so, and not that nobody answered.
+func TestThrottledUntilTooLate(t *testing.T) {
+	server, settings := serve(t, azurewire.Options{})
+	tune := quick()
+	b := opened(t, settings, tune)
+	mustPut(t, b, "app/db", "one")
+	for what, f := range map[string]azurewire.Fault{"too many requests": azurewire.Throttled("1"), "(503)": {Status: 503, Code: "ServiceUnavailable", Header: http.Header{"Retry-After": {"1"}}}} {
+		server.Before(func(w http.ResponseWriter, r *http.Request) bool {
+			f.WriteTo(w)
+			return true
+		})
+		ctx, cancel := contextOf(t, 300*time.Millisecond)
+		_, get := b.Get(ctx, "app/db", secret.At{})
+		_, put := b.Put(ctx, "app/db", secret.Text("two"), nil)
+		cancel()
+		if !errors.Is(get, secret.Unavailable) || !errors.Is(get, context.DeadlineExceeded) || !strings.Contains(get.Error(), what) {
+			t.Errorf("get: %v", get)
+		}
+		if !errors.Is(put, secret.Unavailable) {
+			t.Errorf("put: %v", put)
 		}
 	}
 }

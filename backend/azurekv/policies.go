@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"golang.org/x/time/rate"
@@ -57,16 +58,19 @@ func (g *gate) pass(token bool) {
 
 // limits keep a vault's rates, so that the service need not refuse: each try
 // counts, and new versions count apart.
-type limits struct{ all, writes *rate.Limiter }
+type limits struct {
+	all, writes *rate.Limiter
+	last        atomic.Int32 // status of the vault's last answer; zero: none came
+}
 
-func newLimits(t tuning) limits {
+func newLimits(t tuning) *limits {
 	limiter := func(perSecond float64) *rate.Limiter {
 		if perSecond == 0 {
 			return rate.NewLimiter(rate.Inf, 0)
 		}
 		return rate.NewLimiter(rate.Limit(perSecond), max(int(perSecond), 1))
 	}
-	return limits{limiter(t.perSecond), limiter(t.writes)}
+	return &limits{all: limiter(t.perSecond), writes: limiter(t.writes)}
 }
 
 // Do implements policy.Policy.
@@ -74,7 +78,13 @@ func (l *limits) Do(r *policy.Request) (*http.Response, error) {
 	if err := l.wait(r.Raw().Context(), r.Raw().Method); err != nil {
 		return nil, err
 	}
-	return r.Next()
+	resp, err := r.Next()
+	if err == nil {
+		l.last.Store(int32(resp.StatusCode)) //nolint:gosec // three digits
+	} else if r.Raw().Context().Err() == nil {
+		l.last.Store(0)
+	}
+	return resp, err
 }
 
 func (l *limits) wait(ctx context.Context, method string) error {
