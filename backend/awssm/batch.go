@@ -62,7 +62,7 @@ func (b *Backend) GetBatch(ctx context.Context, names []secret.Name) []secret.Re
 		asked = append(asked, n)
 	}
 	if len(asked) > 1 && !b.batch.lacking() {
-		each(batches, slices.Collect(slices.Chunk(asked, perBatch)), func(part []secret.Name) { b.chunk(ctx, part, ids, found) })
+		b.chunks(ctx, slices.Collect(slices.Chunk(asked, perBatch)), ids, found)
 	}
 	each(singles, found.missing(asked), func(n secret.Name) {
 		s, id, err := b.ready(ctx, n)
@@ -80,11 +80,25 @@ func (b *Backend) GetBatch(ctx context.Context, names []secret.Name) []secret.Re
 	return out
 }
 
+// chunks reads all of them: the first one alone, which signs in. Where AWS does
+// not answer that, it is not asked for the others.
+func (b *Backend) chunks(ctx context.Context, all [][]secret.Name, ids map[secret.Name]string, found *answers) {
+	err := b.chunk(ctx, all[0], ids, found)
+	if err == nil {
+		each(batches, all[1:], func(part []secret.Name) { _ = b.chunk(ctx, part, ids, found) }) // the answers tell
+		return
+	}
+	for _, part := range all[1:] {
+		found.failed(part, err)
+	}
+}
+
 // chunk reads some secrets in one request. What it leaves out is read singly.
-func (b *Backend) chunk(ctx context.Context, part []secret.Name, ids map[secret.Name]string, found *answers) {
+// Its error is the answer for all of them.
+func (b *Backend) chunk(ctx context.Context, part []secret.Name, ids map[secret.Name]string, found *answers) error {
 	s, err := b.session(ctx)
 	if err != nil || b.batch.lacking() {
-		return
+		return nil //nolint:nilerr // each one meets it
 	}
 	in := &secretsmanager.BatchGetSecretValueInput{}
 	for _, n := range part {
@@ -94,11 +108,10 @@ func (b *Backend) chunk(ctx context.Context, part []secret.Name, ids map[secret.
 	if err != nil {
 		err = b.classify(asking{ctx, s, "secretsmanager:BatchGetSecretValue", "", err})
 		if b.batchFailed(err) {
-			for _, n := range part {
-				found.put(n, secret.Result{Err: named(err, n)})
-			}
+			found.failed(part, err)
+			return err
 		}
-		return
+		return nil
 	}
 	for _, v := range out.SecretValues {
 		if n := nameOf(aws.ToString(v.Name)); slices.Contains(part, n) {
@@ -113,6 +126,7 @@ func (b *Backend) chunk(ctx context.Context, part []secret.Name, ids map[secret.
 		said := &smithy.GenericAPIError{Code: aws.ToString(e.ErrorCode), Message: aws.ToString(e.Message)}
 		found.put(part[i], secret.Result{Err: b.classify(asking{ctx, s, "secretsmanager:GetSecretValue", part[i], said})})
 	}
+	return nil
 }
 
 // batchFailed reports whether a failed batch is the answer for each secret of
@@ -148,6 +162,13 @@ func (a *answers) put(n secret.Name, r secret.Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.by[n] = r
+}
+
+// failed answers for many with one error.
+func (a *answers) failed(names []secret.Name, err error) {
+	for _, n := range names {
+		a.put(n, secret.Result{Err: named(err, n)})
+	}
 }
 
 func (a *answers) has(n secret.Name) bool {

@@ -42,7 +42,7 @@ func (g giver) GetAll(ctx context.Context, c secret.Caller, refs []secret.Ref) [
 func (g giver) tell(env string, given []broker.Given, refs []secret.Ref, at []int) {
 	var b strings.Builder
 	first, _, _ := strings.Cut(given[at[0]].Unreached.Error(), "\n")
-	b.WriteString(env + " cannot be reached: " + plural(len(at), "a last known value is", "last known values are") + " given\n  " + first)
+	b.WriteString(env + " cannot be reached: " + count(len(at), "last known value") + plural(len(at), " is", " are") + " given\n  " + first)
 	for _, i := range at {
 		b.WriteString("\n  " + refs[i].String() + "  read " + g.ago(g.now().Add(-given[i].Age)))
 	}

@@ -99,7 +99,7 @@ func TestStoresOffline(t *testing.T) {
 		if code != 0 || out != "canary-value" {
 			t.Errorf("%s: exit code %d, %q\n%s", how, code, out, errs)
 		}
-		if told := strings.Contains(errs, "far cannot be reached: a last known value is given\n") && strings.Contains(errs, "\n  far:app/key#value  read now\n"); told != old {
+		if told := strings.Contains(errs, "far cannot be reached: 1 last known value is given\n") && strings.Contains(errs, "\n  far:app/key#value  read now\n"); told != old {
 			t.Errorf("%s: told on stderr: %s", how, errs)
 		}
 	}

@@ -78,6 +78,17 @@ func (p *Project) reads() []string {
 	return out
 }
 
+// keeps lists the environments whose values would be kept for an outage.
+func (p *Project) keeps() []string {
+	var out []string
+	for _, n := range p.EnvNames() {
+		if d := p.envs[n].Offline; d > 0 {
+			out = append(out, "env."+n+", "+spanText(d))
+		}
+	}
+	return out
+}
+
 // variables lists what is declared, in any environment.
 func (p *Project) variables() []string {
 	all := maps.Clone(p.file.Secrets)
@@ -103,6 +114,9 @@ func (s snapshot) asks(root string) string {
 	}
 	if v := p.variables(); len(v) > 0 {
 		out = append(out, number(len(v), "secret", "secrets"))
+	}
+	if k := p.keeps(); len(k) > 0 {
+		out = append(out, "last known values to be kept here ("+k[0]+more(k)+")")
 	}
 	if src, err := policy.Parse(PolicyName, s[PolicyName]); err == nil && src.Len() > 0 {
 		out = append(out, number(src.Len(), "policy", "policies"))

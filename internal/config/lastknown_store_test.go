@@ -131,6 +131,10 @@ func TestOfflineSetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	asked := snapshot{FileName: []byte("[env.prod]\nbackend = \"vault\"\noffline = \"90m\"\n")}
+	if text := asked.asks("x"); !strings.Contains(text, "last known values to be kept here (env.prod, 90m)") {
+		t.Errorf("the files ask for %q", text)
+	}
 	if w := weakened(before, now); len(w) != 1 || w[0] != "env.prod keeps last known values, for 24h" {
 		t.Errorf("trust is asked for %q", w)
 	}
