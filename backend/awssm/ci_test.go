@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -233,17 +234,17 @@ func TestCIGitHubAWS(t *testing.T) {
 			commands = append(commands, s.Run)
 		}
 	}
-	var claims map[string]any
+	var claims atomic.Pointer[map[string]any]
 	runner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer runner-token" || r.URL.Query().Get("audience") != "sts.amazonaws.com" {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"count": 1, "value": issue(t, j.key, claims)})
+		_ = json.NewEncoder(w).Encode(map[string]any{"count": 1, "value": issue(t, j.key, *claims.Load())})
 	}))
 	defer runner.Close()
 	j.judge(t, commands, func(c map[string]any) []string {
-		claims = c
+		claims.Store(&c)
 		return append(j.variables(flow.Jobs["deploy"].Env), "GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL="+runner.URL+"/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner-token")
 	})
 }
