@@ -284,7 +284,11 @@ func (b *Backend) wayTo(err error) string {
 	}
 }
 
-// empty is for an answer of success that lacks what it must hold.
+// empty is for an answer of success that lacks what it must hold. Servers also
+// end so when they see the caller go.
 func (b *Backend) empty(a asking) error {
+	if err := interrupted(a.ctx); err != nil {
+		return named(err, a.name)
+	}
 	return secret.Errorf(secret.Unavailable, a.name, "%s gave no whole answer to %s\n  check the endpoint if one is set", b.address(a.s), a.action)
 }

@@ -64,7 +64,7 @@ func (w *writing) put(ctx context.Context) error {
 			SecretId: &w.id, ClientRequestToken: &w.token, SecretString: w.text, SecretBinary: w.binary, Description: &a.Description,
 		})
 		if w.described = err == nil; w.described {
-			return w.made(out.VersionId, "UpdateSecret")
+			return w.made(ctx, out.VersionId, "UpdateSecret")
 		}
 		return w.refused(ctx, "UpdateSecret", err)
 	}
@@ -72,16 +72,16 @@ func (w *writing) put(ctx context.Context) error {
 		SecretId: &w.id, ClientRequestToken: &w.token, SecretString: w.text, SecretBinary: w.binary, VersionStages: w.labels,
 	})
 	if err == nil {
-		return w.made(out.VersionId, "PutSecretValue")
+		return w.made(ctx, out.VersionId, "PutSecretValue")
 	}
 	return w.refused(ctx, "PutSecretValue", err)
 }
 
 // made expects the answer to a write to name the version that was written.
-func (w *writing) made(id *string, action string) error {
+func (w *writing) made(ctx context.Context, id *string, action string) error {
 	if w.text != nil || w.binary != nil {
 		if aws.ToString(id) != w.token {
-			return w.b.empty(asking{nil, w.s, "secretsmanager:" + action, w.n, nil})
+			return w.b.empty(asking{ctx, w.s, "secretsmanager:" + action, w.n, nil})
 		}
 	}
 	return nil
@@ -102,7 +102,7 @@ func (w *writing) create(ctx context.Context) error {
 	}
 	out, err := send(ctx, w.s, w.s.write.CreateSecret, in)
 	if err == nil {
-		return w.made(out.VersionId, "CreateSecret")
+		return w.made(ctx, out.VersionId, "CreateSecret")
 	}
 	if codeOf(err) == "ResourceExistsException" {
 		return secret.Errorf(secret.Conflict, w.n, "it exists already")
