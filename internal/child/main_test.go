@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +31,18 @@ func TestMain(m *testing.M) {
 	case len(os.Args) == 2 && hostile(os.Args[1]) != nil:
 		os.Exit(hostile(os.Args[1])())
 	}
+	ignoreNothing()
 	goleak.VerifyTestMain(m)
+}
+
+// ignoreNothing has the processes of the tests begin with no signal ignored, also below
+// nohup: a shell cannot catch what it was started to ignore.
+func ignoreNothing() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 func runAsTacit() int {
