@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,7 +77,8 @@ func newIssuer(t *testing.T) *issuer {
 			"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "1", "x": text(point[1:33]), "y": text(point[33:]),
 		}}})
 	})
-	i.Server = httptest.NewServer(mux)
+	i.Server = httptest.NewUnstartedServer(mux)
+	i.Start() // only now: what it answers holds its own address
 	t.Cleanup(i.Close)
 	return i
 }
@@ -209,12 +211,15 @@ func TestStoresCIGitHubVault(t *testing.T) {
 	j, _ := newCIJob(t, "github-vault", "github", i)
 	commands := workflowCommands(t)
 	claims := map[string]any{"sub": "repo:acme/shop:ref:refs/heads/main", "repository": "acme/shop", "ref": "refs/heads/main"}
+	var mu sync.Mutex // claims are those of the next job; asked counts requests
 	asked := 0
 	runner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer runner-token" || r.URL.Query().Get("api-version") != "2.0" {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		asked++
 		claims["aud"] = r.URL.Query().Get("audience")
 		_ = json.NewEncoder(w).Encode(map[string]any{"count": 1, "value": i.sign(t, claims)})
@@ -222,20 +227,27 @@ func TestStoresCIGitHubVault(t *testing.T) {
 	defer runner.Close()
 	vars := []string{"GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL=" + runner.URL + "/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=runner-token"}
 	j.succeeds(t, commands, vars...)
+	mu.Lock()
 	if asked != 1 {
 		t.Errorf("the runner was asked %d times for one job", asked)
 	}
+	mu.Unlock()
+	claim := func(name string, value any) (was any) {
+		mu.Lock()
+		defer mu.Unlock()
+		was, claims[name] = claims[name], value
+		return was
+	}
 	j.fails(t, "id-token: write", commands, vars[0])
 	j.fails(t, "id-token: write", commands, vars[0], vars[1], "ACTIONS_ID_TOKEN_REQUEST_TOKEN=expired")
-	for name, claim := range map[string][2]string{
+	for name, other := range map[string][2]string{
 		"another-branch":     {"ref", "refs/heads/feature"},
 		"pull-request":       {"ref", "refs/pull/1/merge"},
 		"another-repository": {"repository", "mallory/shop"},
 	} {
-		was := claims[claim[0]]
-		claims[claim[0]] = claim[1]
+		was := claim(other[0], other[1])
 		t.Run(name, func(t *testing.T) { j.fails(t, "does not take the identity token at auth/github", commands, vars...) })
-		claims[claim[0]] = was
+		claim(other[0], was)
 	}
 	// A token for another service is of no use here.
 	toml := filepath.Join(j.project, "tacit.toml")
