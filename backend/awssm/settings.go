@@ -1,7 +1,6 @@
 package awssm
 
 import (
-	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -56,18 +55,13 @@ func (s *Settings) checkEndpoint() error {
 		return secret.Errorf(secret.Invalid, "", "the endpoint is no address like https://host:port")
 	}
 	switch {
-	case u.Scheme == "https", u.Scheme == "http" && (s.PlainHTTP || loopback(u.Hostname())):
+	case u.Scheme == "https", u.Scheme == "http" && (s.PlainHTTP || wire.Loopback(u.Hostname())):
 		return nil
 	case u.Scheme == "http":
 		return secret.Errorf(secret.Invalid, "", "the endpoint %s is not encrypted\n  use https", s.Endpoint)
 	default:
 		return secret.Errorf(secret.Invalid, "", "the endpoint is no address like https://host:port")
 	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 const (

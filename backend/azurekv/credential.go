@@ -5,10 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -22,7 +19,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
-	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -54,24 +50,7 @@ func (b *Backend) checkCredential() error {
 	if s.Credential == "cert" {
 		return b.readCertificate()
 	}
-	return s.GitHub.check()
-}
-
-// check refuses an address that would show the job's token to the network.
-func (g GitHub) check() error {
-	if g.URL == "" {
-		return nil
-	}
-	u, err := url.Parse(g.URL)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		return errGitHub
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return s.GitHub.Check()
 }
 
 // missing says what a way to sign in needs besides; empty if it is there.
@@ -177,53 +156,15 @@ func (b *Backend) newCredential() (azcore.TokenCredential, error) {
 	}
 }
 
-// errGitHub is about a variable that the runner sets.
-var errGitHub error = secret.Errorf(secret.Invalid, "", "ACTIONS_ID_TOKEN_REQUEST_URL is no https address")
-
 // githubToken asks GitHub Actions who the job is. The identity library turns
 // errors into text, so this one is kept aside.
 func (b *Backend) githubToken(ctx context.Context) (string, error) {
-	token, err := b.askGitHub(ctx)
+	g := b.settings.GitHub
+	g.Audience = cmp.Or(g.Audience, "api://AzureADTokenExchange")
+	token, err := g.Identity(ctx)
 	e, _ := errors.AsType[*secret.Error](err)
 	b.job.Store(e)
 	return token, err
-}
-
-func (b *Backend) askGitHub(ctx context.Context) (string, error) {
-	g := b.settings.GitHub
-	u, err := url.Parse(g.URL)
-	if err != nil {
-		return "", errGitHub
-	}
-	q := u.Query()
-	q.Set("audience", "api://AzureADTokenExchange")
-	if g.Audience != "" {
-		q.Set("audience", g.Audience)
-	}
-	u.RawQuery = q.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return "", errGitHub
-	}
-	r.Header.Set("Authorization", "Bearer "+string(g.Token.Reveal()))
-	rt, err := wire.NewTransport(wire.TLS{}) // GitHub's certificate, not the vault's
-	if err != nil {
-		return "", err
-	}
-	resp, err := wire.Client(rt).Do(r)
-	if err != nil {
-		kind, text := wire.Failure(err)
-		return "", secret.Errorf(kind, "", "GitHub Actions gives no identity token: %s", text)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var answer struct {
-		Value string `json:"value"`
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, &answer) != nil || answer.Value == "" {
-		return "", secret.Errorf(secret.Unauthenticated, "", "GitHub Actions gives no identity token (%d)\n  the job needs:  permissions: {id-token: write}", resp.StatusCode)
-	}
-	return answer.Value, nil
 }
 
 // signIn tells what went wrong in tacit's words. What the identity library says

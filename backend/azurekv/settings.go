@@ -19,17 +19,9 @@ type Settings struct {
 	Authority  string // empty: that of the vault's cloud; https://login.microsoftonline.us/ and others
 	TLS        wire.TLS
 
-	TokenFile string // workload: the federated token, read at each sign-in; empty: the file that the chain finds
-	GitHub    GitHub // workload: where GitHub Actions hands tokens out, instead of a file
+	TokenFile string      // workload: the federated token, read at each sign-in; empty: the file that the chain finds
+	GitHub    wire.GitHub // workload: where GitHub Actions hands tokens out, instead of a file; its audience is api://AzureADTokenExchange unless said
 	Pipelines Pipelines
-}
-
-// GitHub is where a job of GitHub Actions gets its identity token. The zero
-// GitHub is none.
-type GitHub struct {
-	URL      string // ACTIONS_ID_TOKEN_REQUEST_URL
-	Token    secret.Value
-	Audience string // empty: api://AzureADTokenExchange
 }
 
 // Pipelines is how a job of Azure Pipelines signs in. Tenant and client are

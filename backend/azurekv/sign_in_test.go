@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tacit-secrets/tacit/backend/azurekv/internal/azurewire"
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -246,7 +247,7 @@ func TestGitHubIdentity(t *testing.T) {
 		_, _ = w.Write(b)
 	}))
 	defer server.Close()
-	settings.GitHub = GitHub{URL: server.URL + "/token?job=7", Token: secret.Text("request-token")}
+	settings.GitHub = wire.GitHub{URL: server.URL + "/token?job=7", Token: secret.Text("request-token")}
 	if err := one(t, opened(t, settings, quick())); err != nil {
 		t.Error(err)
 	}
@@ -380,7 +381,7 @@ func TestSettings(t *testing.T) {
 		"a missing certificate": func(s *Settings) { s.Credential, s.TenantID, s.ClientID, s.CertFile = "cert", "t", "c", "/nowhere" },
 		"no pipeline":           func(s *Settings) { s.Credential = "pipelines" },
 		"GitHub in the clear": func(s *Settings) {
-			s.Credential, s.TenantID, s.ClientID, s.GitHub = "workload", "t", "c", GitHub{URL: "http://github.example/token", Token: secret.Text("x")}
+			s.Credential, s.TenantID, s.ClientID, s.GitHub = "workload", "t", "c", wire.GitHub{URL: "http://github.example/token", Token: secret.Text("x")}
 		},
 		"GitHub by another way": func(s *Settings) { s.GitHub.URL = "https://x" },
 	} {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -298,7 +299,7 @@ func (s server) tryGitHub(t *testing.T, mount string, issuer identity) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"count": 1, "value": issuer.token(t, jwt.MapClaims{"aud": aud})})
 	}))
 	defer github.Close()
-	a := Auth{Method: "jwt", Mount: mount, GitHub: GitHub{URL: github.URL + "/token?api-version=2.0", Token: secret.Text(hidden), Audience: "https://vault.example"}}
+	a := Auth{Method: "jwt", Mount: mount, GitHub: wire.GitHub{URL: github.URL + "/token?api-version=2.0", Token: secret.Text(hidden), Audience: "https://vault.example"}}
 	b := s.signedIn(t, a)
 	mustRead(t, b, "auth/jwt")
 	s.revoke(t, b)

@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -134,18 +133,13 @@ func (s *Settings) checkAddress() (*url.URL, error) {
 	switch {
 	case u.User != nil: // its password would be shown by every error
 		return nil, secret.Errorf(secret.Invalid, "", "the address of the store holds a user"+remedy)
-	case u.Scheme == "https", u.Scheme == "http" && (s.PlainHTTP || loopback(u.Hostname())):
+	case u.Scheme == "https", u.Scheme == "http" && (s.PlainHTTP || wire.Loopback(u.Hostname())):
 		return u, nil
 	case u.Scheme == "http":
 		return nil, secret.Errorf(secret.Invalid, "", "the address of the store is http, which shows values to the network"+remedy)
 	default:
 		return nil, secret.Errorf(secret.Invalid, "", "the address of the store begins with %q"+remedy, u.Scheme+":")
 	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // ready refuses a call whose context is done, or whose name is none or none

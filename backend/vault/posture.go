@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -258,7 +259,7 @@ func parsed(text []byte, data any) bool { return json.Unmarshal(text, data) == n
 func (b *Backend) transport(context.Context) ([]secret.Finding, error) {
 	at, _ := url.Parse(b.settings.Address) // New took it
 	switch {
-	case at == nil, at.Scheme == "http" && loopback(at.Hostname()):
+	case at == nil, at.Scheme == "http" && wire.Loopback(at.Hostname()):
 		return []secret.Finding{good(asksTLS, "not needed: the address is this machine's own")}, nil
 	case at.Scheme != "https":
 		return []secret.Finding{bad(asksTLS, "address = \"https://…\"", "the address is http: values cross the network as they are")}, nil

@@ -39,17 +39,10 @@ type Auth struct {
 
 	JWT     secret.Value // jwt, kubernetes
 	JWTFile string       // read at each sign-in; kubernetes: empty is the service account's
-	GitHub  GitHub       // jwt: where GitHub Actions hands out tokens
+	GitHub  wire.GitHub  // jwt: where GitHub Actions hands out tokens
 
 	Username string // userpass
 	Password secret.Value
 
 	Region, ServerID string // aws: of STS; the value of X-Vault-AWS-IAM-Server-ID
-}
-
-// GitHub is where a job of GitHub Actions gets its identity token.
-type GitHub struct {
-	URL      string
-	Token    secret.Value
-	Audience string
 }

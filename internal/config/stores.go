@@ -143,7 +143,7 @@ func (x *Opened) identityToken(e Environment, said Auth, a *vault.Auth) error {
 		a.JWT = secret.Text(v)
 		return nil
 	}
-	a.GitHub = vault.GitHub{
+	a.GitHub = wire.GitHub{
 		URL: x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_URL"), Token: secret.Text(x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_TOKEN")), Audience: deref(said.Audience, ""),
 	}
 	if a.GitHub.URL == "" || a.GitHub.Token.Len() == 0 {
@@ -219,7 +219,7 @@ func (x *Opened) azureSettings(e Environment) (azurekv.Settings, error) {
 	}
 	switch url := x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_URL"); {
 	case s.Credential == "workload" && s.TokenFile == "" && x.sys.Var("AZURE_FEDERATED_TOKEN_FILE") == "" && url != "":
-		s.GitHub = azurekv.GitHub{URL: url, Token: secret.Text(x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_TOKEN")), Audience: deref(said.Audience, "")}
+		s.GitHub = wire.GitHub{URL: url, Token: secret.Text(x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_TOKEN")), Audience: deref(said.Audience, "")}
 	case s.Credential == "pipelines":
 		of := func(name string) string { return x.sys.Var("AZURESUBSCRIPTION_" + name) } // set by the task AzureCLI@2
 		s.TenantID, s.ClientID = cmp.Or(s.TenantID, of("TENANT_ID")), cmp.Or(s.ClientID, of("CLIENT_ID"))

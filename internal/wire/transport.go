@@ -52,6 +52,13 @@ func NewTransport(t TLS) (http.RoundTripper, error) {
 	}}, nil
 }
 
+// Loopback reports whether a host is this machine itself, so that what is sent
+// to it crosses no network.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // Client returns a client over a transport that follows no redirect: a
 // redirected request would carry its credential to another address.
 func Client(rt http.RoundTripper) *http.Client {
