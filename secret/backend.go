@@ -69,6 +69,19 @@ const (
 	OnlyDeleted
 )
 
+// Selects reports whether a secret that is deleted, or is not, is one of those
+// that d asks for.
+func (d Deletion) Selects(deleted bool) bool {
+	switch d {
+	case AlsoDeleted:
+		return true
+	case OnlyDeleted:
+		return deleted
+	default:
+		return !deleted
+	}
+}
+
 // ListOptions belong to List; nil is all that is not deleted.
 type ListOptions struct {
 	Prefix  string   // bytes that names begin with: not a Name, it may end in "/"

@@ -66,7 +66,7 @@ func (b *Backend) gather(ctx context.Context, o *secret.ListOptions) ([]secret.M
 	var out []secret.Meta
 	more, err := b.pages(ctx, s, in, maxPages, func(e types.SecretListEntry) {
 		m := b.meta(e)
-		if !strings.HasPrefix(string(m.Name), o.Prefix) || o.Deleted == secret.OnlyDeleted && m.Deleted.IsZero() || o.Deleted == secret.NotDeleted && !m.Deleted.IsZero() {
+		if !strings.HasPrefix(string(m.Name), o.Prefix) || !o.Deleted.Selects(!m.Deleted.IsZero()) {
 			return
 		}
 		if o.Names {

@@ -162,7 +162,7 @@ type answer struct {
 }
 
 func wanted(m secret.Meta, d secret.Deletion) bool {
-	return m.Prefix || d == secret.AlsoDeleted || (d == secret.OnlyDeleted) == !m.Deleted.IsZero()
+	return m.Prefix || d.Selects(!m.Deleted.IsZero())
 }
 
 // one yields an item, or that the context is done.

@@ -156,22 +156,11 @@ func (l *lister) read(names []secret.Name) ([]secret.Meta, error) {
 			if err != nil {
 				return err
 			}
-			if l.wants(!h.Deleted.IsZero()) {
+			if l.opts.Deleted.Selects(!h.Deleted.IsZero()) {
 				out = append(out, h.Item(n))
 			}
 		}
 		return nil
 	})
 	return out, err
-}
-
-func (l *lister) wants(deleted bool) bool {
-	switch l.opts.Deleted {
-	case secret.AlsoDeleted:
-		return true
-	case secret.OnlyDeleted:
-		return deleted
-	default:
-		return !deleted
-	}
 }

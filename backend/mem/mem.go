@@ -192,7 +192,7 @@ func (s *Store) following(o *secret.ListOptions, after string) (secret.Meta, boo
 	for ; i < len(s.names) && strings.HasPrefix(string(s.names[i]), o.Prefix); i++ {
 		n := s.names[i]
 		e := s.find(n)
-		if e == nil || !selected(o.Deleted, e.head.IsDeleted()) {
+		if e == nil || !o.Deleted.Selects(e.head.IsDeleted()) {
 			continue
 		}
 		if j := strings.IndexByte(string(n[len(o.Prefix):]), '/'); o.Shallow && j >= 0 {
@@ -204,15 +204,4 @@ func (s *Store) following(o *secret.ListOptions, after string) (secret.Meta, boo
 		return e.head.Item(n), true
 	}
 	return secret.Meta{}, false
-}
-
-func selected(want secret.Deletion, deleted bool) bool {
-	switch want {
-	case secret.AlsoDeleted:
-		return true
-	case secret.OnlyDeleted:
-		return deleted
-	default:
-		return !deleted
-	}
 }

@@ -195,7 +195,7 @@ func (w *walk) finish(ctx context.Context, a *ahead, yield func(secret.Meta, err
 		return true
 	}
 	m := w.b.meta(secret.Name(a.e.name), a.meta)
-	if m.Cursor = a.e.name; !selected(w.o.Deleted, !m.Deleted.IsZero()) {
+	if m.Cursor = a.e.name; !w.o.Deleted.Selects(!m.Deleted.IsZero()) {
 		return true
 	}
 	return yield(m, nil)
@@ -220,17 +220,6 @@ func (w *walk) fold(ctx context.Context, a *ahead, yield func(secret.Meta, error
 	// No name goes on with this byte, so the cursor is behind all that begin
 	// with the folder.
 	return !found || yield(secret.Meta{Name: secret.Name(a.e.name), Prefix: true, Cursor: a.e.name + "\xff"}, nil)
-}
-
-func selected(want secret.Deletion, deleted bool) bool {
-	switch want {
-	case secret.AlsoDeleted:
-		return true
-	case secret.OnlyDeleted:
-		return deleted
-	default:
-		return !deleted
-	}
 }
 
 func (w *walk) slot(ctx context.Context) error {
