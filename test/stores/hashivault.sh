@@ -7,6 +7,7 @@
 #	go test ./backend/vault -run 'Conformance|Endpoint'
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
+. "$here/server.sh"
 usage() { echo "usage: $0 start|stop DIR" >&2; exit 2; }
 [ $# -eq 2 ] || usage
 cache="${TACIT_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tacit-test}/hashivault"
@@ -35,10 +36,6 @@ start)
 	cat "$dir/hashivault.log" >&2
 	exit 1
 	;;
-stop)
-	[ -f "$2/hashivault.pid" ] || exit 0
-	kill "$(cat "$2/hashivault.pid")" 2>/dev/null || true
-	rm -f "$2/hashivault.pid"
-	;;
+stop) stop hashivault "$2" ;;
 *) usage ;;
 esac

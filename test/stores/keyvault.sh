@@ -9,6 +9,7 @@
 # does is held against Microsoft's own live tests instead: azsdk.sh.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/../.." && pwd)"
+. "$root/test/stores/server.sh"
 usage() { echo "usage: $0 start|stop DIR" >&2; exit 2; }
 [ $# -eq 2 ] || usage
 
@@ -29,15 +30,6 @@ start)
 	cat "$dir/keyvault.log" >&2
 	exit 1
 	;;
-stop)
-	[ -f "$2/keyvault.pid" ] || exit 0
-	pid="$(cat "$2/keyvault.pid")"
-	kill "$pid" 2>/dev/null || true
-	for _ in $(seq 100); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.05
-	done
-	rm -f "$2/keyvault.pid"
-	;;
+stop) stop keyvault "$2" ;;
 *) usage ;;
 esac

@@ -5,6 +5,7 @@
 # installed once, from PyPI, and kept outside of the repository.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
+. "$here/server.sh"
 usage() { echo "usage: $0 start|stop DIR" >&2; exit 2; }
 [ $# -eq 2 ] || usage
 cache="${TACIT_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tacit-test}/moto"
@@ -45,16 +46,6 @@ start)
 		echo "export TACIT_TEST_AWS_PYTHON=$venv/bin/python"
 	} >>"$dir/env"
 	;;
-stop)
-	[ -f "$2/moto.pid" ] || exit 0
-	pid="$(cat "$2/moto.pid")"
-	kill "$pid" 2>/dev/null || true
-	for _ in $(seq 100); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	kill -9 "$pid" 2>/dev/null || true
-	rm -f "$2/moto.pid"
-	;;
+stop) stop moto "$2" ;;
 *) usage ;;
 esac

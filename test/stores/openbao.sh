@@ -5,6 +5,7 @@
 # is kept outside of the repository, by the hash of its sources.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
+. "$here/server.sh"
 usage() { echo "usage: $0 start|stop DIR" >&2; exit 2; }
 [ $# -eq 2 ] || usage
 cache="${TACIT_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tacit-test}/openbao"
@@ -32,16 +33,6 @@ start)
 	# Nothing of the caller's own server reaches the one of the tests.
 	env -u VAULT_ADDR -u BAO_ADDR -u VAULT_TOKEN -u BAO_TOKEN "$bao" testserver "$2"
 	;;
-stop)
-	[ -f "$2/openbao.pid" ] || exit 0
-	pid="$(cat "$2/openbao.pid")"
-	kill "$pid" 2>/dev/null || true
-	for _ in $(seq 100); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	kill -9 "$pid" 2>/dev/null || true
-	rm -f "$2/openbao.pid"
-	;;
+stop) stop openbao "$2" ;;
 *) usage ;;
 esac
