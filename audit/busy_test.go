@@ -11,9 +11,9 @@ func TestVerifyWhileOthersWrite(t *testing.T) {
 	cfg := childConfig(t, dir)
 	l, key := create2(t, cfg)
 	_ = l.Close()
-	c, _, out := child(t, "append", dir, "w", "1000000")
-	_ = acks(out, 1)
-	go func() { _ = acks(out, 1000000) }()
+	c := child(t, "append", dir, "w", "1000000")
+	c.Lines(1)
+	go c.Lines(1_000_000)
 	for segments := 0; segments < 6; {
 		r, err := Verify(t.Context(), cfg.Dir, VerifyOptions{FirstKey: key, KeyDir: cfg.KeyDir})
 		if err != nil || !r.Sound() {

@@ -1,13 +1,11 @@
 package audit
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tacit-secrets/tacit/audit/internal/disk"
+	"github.com/tacit-secrets/tacit/internal/crashtest"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -26,26 +25,9 @@ func childConfig(t testing.TB, dir string) Config {
 }
 
 // child starts this test binary again, to do one of the jobs of TestChild.
-func child(t *testing.T, job string, args ...string) (*exec.Cmd, io.WriteCloser, *bufio.Reader) {
+func child(t *testing.T, job string, args ...string) *crashtest.Process {
 	t.Helper()
-	c := exec.Command(os.Args[0], append([]string{"-test.run=^TestChild$", "--", job}, args...)...)
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Stderr = os.Stderr
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = c.Process.Kill()
-		_ = c.Wait()
-	})
-	return c, in, bufio.NewReader(out)
+	return crashtest.Start(t, nil, append([]string{"-test.run=^TestChild$", "--", job}, args...)...)
 }
 
 // TestChild is no test: it is what the processes do that other tests start.
@@ -102,15 +84,11 @@ func childHolds(t *testing.T, dir string) {
 	_, _ = io.ReadAll(os.Stdin)
 }
 
-// acks reads what a child acknowledged, at most so many.
-func acks(out *bufio.Reader, most int) (names []string) {
-	for len(names) < most {
-		line, err := out.ReadString('\n')
-		if name, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "ack "); ok && err == nil {
+// acks returns which of the lines acknowledge a record.
+func acks(lines []string) (names []string) {
+	for _, l := range lines {
+		if name, ok := strings.CutPrefix(l, "ack "); ok {
 			names = append(names, name)
-		}
-		if err != nil {
-			break
 		}
 	}
 	return names
@@ -142,16 +120,14 @@ func TestTenProcesses(t *testing.T) {
 	dir := t.TempDir()
 	cfg := childConfig(t, dir)
 	l, key := create2(t, cfg)
-	var outs []*bufio.Reader
-	var cs []*exec.Cmd
+	var started []*crashtest.Process
 	for i := range 10 {
-		c, _, out := child(t, "append", dir, "p"+strconv.Itoa(i), "100")
-		cs, outs = append(cs, c), append(outs, out)
+		started = append(started, child(t, "append", dir, "p"+strconv.Itoa(i), "100"))
 	}
 	var all []string
-	for i, out := range outs {
-		all = append(all, acks(out, 1000)...)
-		if err := cs[i].Wait(); err != nil {
+	for i, p := range started {
+		all = append(all, acks(p.Lines(math.MaxInt))...)
+		if err := p.Wait(); err != nil {
 			t.Errorf("process %d: %v", i, err)
 		}
 	}
@@ -166,23 +142,13 @@ func TestTenProcesses(t *testing.T) {
 
 // TestKilledWriters kills a process that appends at random points.
 func TestKilledWriters(t *testing.T) {
-	rounds := 20
-	if n, err := strconv.Atoi(os.Getenv("TACIT_TEST_CRASHES")); err == nil {
-		rounds = n
-	}
 	dir := t.TempDir()
 	cfg := childConfig(t, dir)
 	first, key := create2(t, cfg)
 	_ = first.Close()
 	var all []string
-	for i := range rounds {
-		c, _, out := child(t, "append", dir, "r"+strconv.Itoa(i), "100000")
-		all = append(all, acks(out, rand.IntN(60))...)
-		if err := c.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, acks(out, 100000)...) // what it said before it died
-		_ = c.Wait()
+	for i := range crashtest.Times(os.Getenv("TACIT_TEST_CRASHES"), 20) {
+		all = append(all, acks(child(t, "append", dir, "r"+strconv.Itoa(i), "100000").Kill(60))...)
 	}
 	l := reopen(t, cfg)
 	add(t, l, "last")

@@ -4,6 +4,7 @@ package audit
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -41,8 +42,8 @@ func TestAbuseAuditProcesses(t *testing.T) {
 		cfg := childConfig(t, dir)
 		l, key := create2(t, cfg)
 		add(t, l, "before")
-		c, _, out := child(t, "fsize", dir, strconv.FormatInt(l.offset+100, 10))
-		said := acks(out, 10)
+		c := child(t, "fsize", dir, strconv.FormatInt(l.offset+100, 10))
+		said := acks(c.Lines(10))
 		if err := c.Wait(); err != nil || len(said) != 1 {
 			t.Errorf("said %q, %v", said, err)
 		}
@@ -57,9 +58,9 @@ func TestAbuseAuditProcesses(t *testing.T) {
 		cfg := childConfig(t, dir)
 		cfg.LockWait = 100 * time.Millisecond
 		l, _ := create2(t, cfg)
-		c, in, out := child(t, "hold", dir)
-		if said, err := out.ReadString('\n'); err != nil || said != "held\n" {
-			t.Fatalf("%q, %v", said, err)
+		c := child(t, "hold", dir)
+		if said := c.Lines(1); !slices.Equal(said, []string{"held"}) {
+			t.Fatalf("%q", said)
 		}
 		if err := c.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
@@ -75,7 +76,7 @@ func TestAbuseAuditProcesses(t *testing.T) {
 		if took := time.Since(begun); took > 3*time.Second {
 			t.Errorf("it took %s", took)
 		}
-		if err := errors.Join(c.Process.Signal(syscall.SIGCONT), in.Close(), c.Wait()); err != nil {
+		if err := errors.Join(c.Process.Signal(syscall.SIGCONT), c.In.Close(), c.Wait()); err != nil {
 			t.Fatal(err)
 		}
 		add(t, l, "b")

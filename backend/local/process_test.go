@@ -1,23 +1,17 @@
 package local_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
-	"math/rand/v2"
 	"os"
-	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/tacit-secrets/tacit/backend/local"
+	"github.com/tacit-secrets/tacit/internal/crashtest"
 	"github.com/tacit-secrets/tacit/secret"
 	"go.uber.org/goleak"
 )
@@ -44,17 +38,11 @@ type job struct {
 
 // start runs a job in another process; each line of its output is what it had
 // acknowledged.
-func (j job) start(t testing.TB) (*exec.Cmd, io.Reader) {
+func (j job) start(t testing.TB) *crashtest.Process {
 	t.Helper()
 	text, err := json.Marshal(j)
 	noError(t, err)
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), "LOCAL_TEST_JOB="+string(text))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	noError(t, err)
-	noError(t, cmd.Start())
-	return cmd, out
+	return crashtest.Start(t, []string{"LOCAL_TEST_JOB=" + string(text)})
 }
 
 func runJob(text string) error {
@@ -143,12 +131,7 @@ func step(ctx context.Context, s *local.Store, name secret.Name, i int) error {
 }
 
 // crashes returns how often a writer is killed.
-func crashes() int {
-	if n, err := strconv.Atoi(os.Getenv("TACIT_TEST_CRASHES")); err == nil {
-		return n
-	}
-	return 20
-}
+func crashes() int { return crashtest.Times(os.Getenv("TACIT_TEST_CRASHES"), 20) }
 
 // TestKilled kills a writer at random moments: nothing that it acknowledged is
 // lost, what it had begun happened whole or not at all, and the store is sound.
@@ -156,15 +139,7 @@ func TestKilled(t *testing.T) {
 	f := newFile(t)
 	acknowledged := 0
 	for n := range crashes() {
-		cmd, out := job{File: f, Do: "work", ID: n}.start(t)
-		b := bufio.NewReader(out)
-		// Killed behind so many lines, and a moment later: how fast the machine
-		// is does not matter. None at all is a kill while it opens.
-		lines := readLines(b, max(0, rand.IntN(110)-10))
-		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond) // when to kill, not what to wait for
-		noError(t, cmd.Process.Kill())
-		lines = append(lines, readLines(b, math.MaxInt)...)
-		_ = cmd.Wait() // killed
+		lines := job{File: f, Do: "work", ID: n}.start(t).Kill(100)
 		acknowledged += checkSaid(t, f, lines)
 	}
 	if acknowledged < crashes() {
@@ -233,18 +208,6 @@ func stateOf(t *testing.T, s *local.Store, name secret.Name) string {
 	}
 }
 
-// readLines returns the next n whole lines of r, fewer where r ends before.
-func readLines(r *bufio.Reader, n int) (out []string) {
-	for len(out) < n {
-		l, err := r.ReadString('\n')
-		if err != nil {
-			return out
-		}
-		out = append(out, strings.TrimSpace(l))
-	}
-	return out
-}
-
 // TestProcesses lets ten processes write 100 times to names of their own and
 // to a shared one.
 func TestProcesses(t *testing.T) {
@@ -256,14 +219,12 @@ func TestProcesses(t *testing.T) {
 			_, err := s.Create(t.Context(), "shared", secret.Annotations{})
 			noError(t, err)
 			noError(t, s.Limit(t.Context(), "shared", secret.Limits{MaxVersions: c.limit}))
-			var cmds []*exec.Cmd
+			var started []*crashtest.Process
 			for id := range processes {
-				cmd, out := job{File: f, Do: "share", ID: id, N: writes}.start(t)
-				go func() { _, _ = io.Copy(io.Discard, out) }()
-				cmds = append(cmds, cmd)
+				started = append(started, job{File: f, Do: "share", ID: id, N: writes}.start(t))
 			}
-			for _, cmd := range cmds {
-				noError(t, cmd.Wait())
+			for _, p := range started {
+				noError(t, p.End())
 			}
 			for id := range processes {
 				for i := range writes {

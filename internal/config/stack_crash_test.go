@@ -1,39 +1,36 @@
 package config
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tacit-secrets/tacit/audit"
 	"github.com/tacit-secrets/tacit/broker"
+	"github.com/tacit-secrets/tacit/internal/crashtest"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
 // stackCrashes returns how often a writer is killed.
-func stackCrashes() int {
-	if n, err := strconv.Atoi(os.Getenv("TACIT_TEST_CRASHES")); err == nil {
-		return n
-	}
-	return 10
-}
+func stackCrashes() int { return crashtest.Times(os.Getenv("TACIT_TEST_CRASHES"), 10) }
 
 // said is what a killed process acknowledged, and what it was about to do.
 type said struct {
 	about, put, got, deleting, deleted []string
 }
 
-func hear(lines [][]string) (s said) {
+func hear(lines []string) (s said) {
 	to := map[string]*[]string{"about": &s.about, "put": &s.put, "got": &s.got, "deleting": &s.deleting, "deleted": &s.deleted}
-	for _, w := range lines {
+	for _, l := range lines {
+		w := strings.Fields(l)
+		if len(w) != 2 {
+			continue // a report of the test binary
+		}
 		if list := to[w[0]]; list != nil {
 			*list = append(*list, w[1])
 		}
@@ -65,17 +62,7 @@ func TestStackKilled(t *testing.T) {
 
 func killOnce(t *testing.T, s stack, n int) (acknowledged int) {
 	t.Helper()
-	cmd, out := s.start(t, "work", strconv.Itoa(n))
-	// Killed behind so many lines, and a moment later: how fast the machine is
-	// does not matter. None at all is a kill while it opens.
-	b := bufio.NewReader(out)
-	before := someLines(b, max(0, rand.IntN(66)-5))
-	time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond) // when to kill, not what to wait for
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	heard := hear(append(before, wholeLines(b)...))
-	_ = cmd.Wait() // killed
+	heard := hear(s.start(t, "work", strconv.Itoa(n)).Kill(60))
 	x := s.open(t)
 	s.holds(t, x, heard)
 	if err := x.Close(); err != nil {
@@ -216,8 +203,8 @@ func TestAbuseStackKilled(t *testing.T) {
 			{"after", "end", true, 1, 1},    // between end and answer
 		} {
 			name := c.when + "/" + c.phase
-			cmd, _ := s.start(t, "die", c.when, c.phase, name)
-			if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() >= 0 {
+			p := s.start(t, "die", c.when, c.phase, name)
+			if err := p.End(); err == nil || p.ProcessState.ExitCode() >= 0 {
 				t.Fatalf("%s: it was not killed: %v", name, err)
 			}
 			x := s.open(t)

@@ -1,15 +1,11 @@
 package config
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tacit-secrets/tacit/audit"
+	"github.com/tacit-secrets/tacit/internal/crashtest"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -95,19 +92,9 @@ func (s stack) verify(t testing.TB, x *Opened) (audit.Report, map[string]recorde
 }
 
 // start runs a job of TestStackChild in another process.
-func (s stack) start(t testing.TB, job string, args ...string) (*exec.Cmd, io.Reader) {
+func (s stack) start(t testing.TB, job string, args ...string) *crashtest.Process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], append([]string{"-test.run=^TestStackChild$", "--", job, s.dir}, args...)...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	return cmd, out
+	return crashtest.Start(t, nil, append([]string{"-test.run=^TestStackChild$", "--", job, s.dir}, args...)...)
 }
 
 // TestStackChild is no test: it is what the processes do that other tests
@@ -208,24 +195,6 @@ func shareSome(ctx context.Context, s stack, id string, from, to int) (err error
 	return nil
 }
 
-// wholeLines returns the whole lines that r yields until its end, each split
-// into words.
-func wholeLines(r *bufio.Reader) [][]string { return someLines(r, math.MaxInt) }
-
-// someLines is wholeLines for at most so many.
-func someLines(r *bufio.Reader, most int) (out [][]string) {
-	for len(out) < most {
-		l, err := r.ReadString('\n')
-		if err != nil {
-			return out
-		}
-		if w := strings.Fields(l); len(w) == 2 {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
 // TestStackProcesses lets ten processes write 100 times, each to names of its
 // own and to a shared one, with everything on.
 func TestStackProcesses(t *testing.T) {
@@ -241,14 +210,12 @@ func TestStackProcesses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			var cmds []*exec.Cmd
+			var started []*crashtest.Process
 			for id := range processes {
-				cmd, out := s.start(t, "share", strconv.Itoa(id), strconv.Itoa(writes))
-				go func() { _, _ = io.Copy(io.Discard, out) }()
-				cmds = append(cmds, cmd)
+				started = append(started, s.start(t, "share", strconv.Itoa(id), strconv.Itoa(writes)))
 			}
-			for id, cmd := range cmds {
-				if err := cmd.Wait(); err != nil {
+			for id, p := range started {
+				if err := p.End(); err != nil {
 					t.Fatalf("process %d: %v", id, err)
 				}
 			}

@@ -123,8 +123,7 @@ func TestReadOnlyFolder(t *testing.T) {
 func TestFileSizeLimit(t *testing.T) {
 	j := newShared(t)
 	j.Do = "limited"
-	cmd, _ := j.start(t)
-	noError(t, cmd.Wait())
+	noError(t, j.start(t).End())
 	d, err := Open(t.Context(), j.Path, j.options())
 	noError(t, err)
 	wantGet(t, d, "shared", "0")

@@ -1,22 +1,18 @@
 package state
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/tacit-secrets/tacit/internal/crashtest"
 	"github.com/tacit-secrets/tacit/internal/seal"
 	"go.uber.org/goleak"
 )
@@ -45,17 +41,11 @@ func (j job) options() *Options { return &Options{Unlock: j.unlocker().Unlock} }
 
 // start runs a job in another process; each line of its output is what it had
 // acknowledged.
-func (j job) start(t testing.TB) (*exec.Cmd, io.Reader) {
+func (j job) start(t testing.TB) *crashtest.Process {
 	t.Helper()
 	text, err := json.Marshal(j)
 	noError(t, err)
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), "STATE_TEST_JOB="+string(text))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	noError(t, err)
-	noError(t, cmd.Start())
-	return cmd, out
+	return crashtest.Start(t, []string{"STATE_TEST_JOB=" + string(text)})
 }
 
 func runJob(text string) error {
@@ -210,12 +200,8 @@ func newShared(t testing.TB) job {
 	return j
 }
 
-func crashes(soak int) int {
-	if n, err := strconv.Atoi(os.Getenv("TACIT_TEST_CRASHES")); err == nil {
-		return n
-	}
-	return soak
-}
+// crashes returns how often a process is killed.
+func crashes() int { return crashtest.Times(os.Getenv("TACIT_TEST_CRASHES"), 20) }
 
 // TestKilled: a writer killed at a random moment loses nothing that it had
 // acknowledged, and the store opens.
@@ -223,17 +209,9 @@ func TestKilled(t *testing.T) {
 	j := newShared(t)
 	j.Do, j.Count = "write", 1_000_000
 	var all []string
-	for n := range crashes(20) {
+	for n := range crashes() {
 		j.First = n * 10_000_000
-		cmd, out := j.start(t)
-		b := bufio.NewReader(out)
-		// Killed behind so many lines, and a moment later: how fast the machine
-		// is does not matter. None at all is a kill while it opens.
-		got := readLines(b, max(0, rand.IntN(44)-4))
-		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond) // when to kill, not what to wait for
-		noError(t, cmd.Process.Kill())
-		got = append(got, readLines(b, math.MaxInt)...)
-		_ = cmd.Wait() // killed
+		got := j.start(t).Kill(40)
 		all = append(all, got...)
 		d, err := Open(t.Context(), j.Path, j.options())
 		noError(t, err)
@@ -247,21 +225,9 @@ func TestKilled(t *testing.T) {
 		noError(t, err)
 		noError(t, d.Close())
 	}
-	if len(all) < crashes(20) {
+	if len(all) < crashes() {
 		t.Fatalf("only %d writes were acknowledged: the test does not test", len(all))
 	}
-}
-
-// readLines returns the next n whole lines of r, fewer where r ends before.
-func readLines(r *bufio.Reader, n int) (out []string) {
-	for len(out) < n {
-		l, err := r.ReadString('\n')
-		if err != nil {
-			return out
-		}
-		out = append(out, strings.TrimSpace(l))
-	}
-	return out
 }
 
 func TestAbuseRekey(t *testing.T) {
@@ -275,17 +241,12 @@ func TestAbuseRekey(t *testing.T) {
 		noError(t, d.Close())
 		j.Do, j.Count = "rekey", 1_000_000
 		keys := map[string]bool{}
-		for i := range crashes(20) {
-			cmd, out := j.start(t)
-			b := bufio.NewReader(out)
-			for range 1 + i%2 { // every other time after a whole rekey, however slow the machine is
-				_, err := b.ReadString('\n')
-				noError(t, err)
-			}
+		for i := range crashes() {
+			p := j.start(t)
+			p.Lines(1 + i%2)                                                // every other time after a whole rekey, however slow the machine is
 			time.Sleep(time.Duration(rand.IntN(40_000)) * time.Microsecond) // when to kill
-			noError(t, cmd.Process.Kill())
-			_, _ = io.Copy(io.Discard, b)
-			_ = cmd.Wait() // killed
+			noError(t, p.Process.Kill())
+			_ = p.End() // killed
 			d, err := Open(t.Context(), j.Path, j.options())
 			noError(t, err)
 			_, err = d.Check(t.Context())
@@ -316,10 +277,9 @@ func testManyProcesses(t *testing.T, do string, count int, rows uint64) {
 	var wg sync.WaitGroup
 	for p := range processes {
 		j.First = p
-		cmd, out := j.start(t)
+		started := j.start(t)
 		wg.Go(func() {
-			_, _ = io.Copy(io.Discard, out)
-			if err := cmd.Wait(); err != nil {
+			if err := started.End(); err != nil {
 				t.Errorf("process %d: %v", p, err)
 			}
 		})
