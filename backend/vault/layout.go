@@ -145,17 +145,20 @@ func (w *writer) value(v any, depth int) error {
 	switch c := w.space(); c {
 	case '{':
 		fields, ok := v.(map[string]any)
-		seen := 0
+		seen := map[string]bool{}
 		return w.items('}', func() error {
 			k, err := w.key()
 			if err != nil {
 				return err
 			}
+			if seen[k] { // what is named again and again would grow without end
+				return errNoLayout
+			}
 			inner, there := fields[k]
 			ok = ok && there
-			seen++
+			seen[k] = true
 			return w.value(inner, depth+1)
-		}, func() bool { return ok && seen == len(fields) })
+		}, func() bool { return ok && len(seen) == len(fields) })
 	case '[':
 		list, ok := v.([]any)
 		i := 0

@@ -69,16 +69,16 @@ func (a *answer) ends(asked time.Time) time.Time {
 	}
 	if a.LeaseID == "" && json.Unmarshal(a.Data, &told) == nil {
 		if at, err := told.Expiration.Int64(); err == nil && at > 0 {
-			return time.Unix(at, 0)
+			return time.Unix(min(at, asked.Add(longest).Unix()), 0)
 		}
 		if left, err := told.TTL.Int64(); err == nil && left > 0 {
-			return asked.Add(time.Duration(left) * time.Second)
+			return asked.Add(lasting(left))
 		}
 	}
 	if a.LeaseDuration <= 0 {
 		return time.Time{}
 	}
-	return asked.Add(time.Duration(a.LeaseDuration) * time.Second)
+	return asked.Add(lasting(a.LeaseDuration))
 }
 
 // issued is a request that makes a credential.
@@ -90,8 +90,8 @@ type issued struct {
 // issuing makes the request for a name: it asks what is mounted there.
 func (b *Backend) issuing(ctx context.Context, name secret.Name, ttl time.Duration) (issued, error) {
 	path, query, _ := strings.Cut(string(name), "?")
-	if strings.Contains(path, "..") { // which the store takes for a way out
-		return issued{}, secret.Errorf(secret.Invalid, name, "no path of a lease has \"..\" in it")
+	if secret.Name(path).Check() != nil || strings.Contains(path, "..") { // the store takes ".." anywhere for a way out
+		return issued{}, secret.Errorf(secret.Invalid, name, "what stands before ? is no path of a lease: segments between \"/\", without \"..\"")
 	}
 	params, err := parameters(query)
 	if err != nil {
@@ -109,11 +109,33 @@ func (b *Backend) issuing(ctx context.Context, name secret.Name, ttl time.Durati
 	if len(params) == 0 && !engine.posts(below) {
 		return r, nil
 	}
+	if !makes(below) {
+		return issued{}, secret.Errorf(secret.Unsupported, name, "%s makes no credentials at %s: it may be told things there, which is no lease's business\n  vault path-help %[2]s", b.where, path)
+	}
 	if _, said := params["ttl"]; ttl > 0 && !said {
 		params["ttl"] = strconv.FormatInt(seconds(ttl), 10) + "s"
 	}
 	r.method, r.capability, r.body = http.MethodPost, "update", jsonBody(params)
 	return r, nil
+}
+
+// makes tells the paths below an engine's mount at which a write makes
+// credentials. At others it changes the engine.
+func makes(below string) bool {
+	segments := strings.Split(below, "/")
+	last := segments[len(segments)-1]
+	switch segments[0] {
+	case "creds", "static-creds", "static-cred", "sts", "issue", "sign", "key", "token":
+		return len(segments) > 1
+	case "issuer": // of pki: issuer/REF/issue/ROLE
+		return len(segments) == 4 && (segments[2] == "issue" || segments[2] == "sign")
+	case "roleset", "static-account", "impersonated-account": // of gcp
+		return len(segments) == 3 && (last == "token" || last == "key")
+	case "library": // of ldap and ad
+		return len(segments) > 2 && last == "check-out"
+	default:
+		return false
+	}
 }
 
 // seconds are those that a time takes: what is asked for is not less than that.

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
@@ -139,7 +138,7 @@ func (b *Backend) ownToken(ctx context.Context) ([]secret.Finding, error) {
 	if token.Renew {
 		how = "can be renewed"
 	}
-	return append(out, good(asksTTL, "in %s, %s", time.Duration(token.TTL)*time.Second, how)), nil
+	return append(out, good(asksTTL, "in %s, %s", lasting(token.TTL), how)), nil
 }
 
 // rights asks what the token may do beside what it is for: at names that nobody

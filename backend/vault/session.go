@@ -97,6 +97,15 @@ func (s *session) signIn(ctx context.Context, refused string) (string, error) {
 	return got.token, nil
 }
 
+// longest is the longest time that the store's word is taken for: twice as long
+// still is a [time.Duration].
+const longest = 100 * 365 * 24 * time.Hour
+
+// lasting is a number of seconds of the store, which may say any.
+func lasting(seconds int64) time.Duration {
+	return time.Duration(min(max(seconds, 0), int64(longest/time.Second))) * time.Second
+}
+
 // lasts notes how long the token lasts from now.
 func (s *session) lasts(ttl time.Duration) {
 	s.ttl, s.expires, s.due = max(s.ttl, ttl), time.Time{}, time.Time{} // what is left of a limit is no life
@@ -129,7 +138,7 @@ func (s *session) look(ctx context.Context) {
 		return
 	}
 	s.known, s.renewable = true, told.Renewable && told.Type != typeBatch
-	s.lasts(time.Duration(told.TTL) * time.Second)
+	s.lasts(lasting(told.TTL))
 }
 
 // renew lets the token live longer. One that does not grow is not renewed
@@ -281,7 +290,7 @@ func tokenIn(got *answer) (signed, bool) {
 	}
 	batch := auth.Type == typeBatch
 	return signed{
-		token: auth.Token, ttl: time.Duration(auth.Duration) * time.Second,
+		token: auth.Token, ttl: lasting(auth.Duration),
 		renewable: auth.Renewable && !batch, minted: !batch,
 	}, true
 }

@@ -98,7 +98,7 @@ func grew(before, after Note, now time.Time, whole time.Duration) bool {
 // left, less up to a tenth of that, so that many do not ask at once.
 func (b *Book) pause(n Note) time.Duration {
 	left := n.Expires.Sub(b.now())
-	d := left * 2 / 3
+	d := left / 3 * 2
 	if d <= soonest {
 		return max(min(soonest, left/2), 0)
 	}
