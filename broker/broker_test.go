@@ -145,6 +145,9 @@ type house struct {
 const rules = `
 permit (principal == Agent::"reader", action == Action::"get", resource in Folder::"dev:claude");
 permit (principal == Agent::"lister", action == Action::"list", resource in Folder::"dev:claude");
+permit (principal == Agent::"lessee", action in [Action::"issue", Action::"renew", Action::"revoke"], resource in Folder::"dev:pki/issue");
+permit (principal == Agent::"lessee", action == Action::"issue", resource == Secret::"dev:aws/sts/ci?role=a");
+forbid (principal == Agent::"lessee", action, resource == Secret::"dev:pki/issue/admin");
 permit (principal == Agent::"writer", action == Action::"put", resource in Folder::"dev:");
 `
 

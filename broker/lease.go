@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/tacit-secrets/tacit/policy"
@@ -152,6 +153,9 @@ func (b *Broker) prepareLease(ctx context.Context, c secret.Caller, verb secret.
 	if err != nil {
 		return nil, err
 	}
+	if q.forbiddenRules() {
+		return nil, b.refuse(ctx, q, q.denied())
+	}
 	if err := q.env.Leases.Refused; err != nil {
 		if failed := q.end(secret.Version{}, err); failed != nil {
 			return nil, failed
@@ -161,6 +165,23 @@ func (b *Broker) prepareLease(ctx context.Context, c secret.Caller, verb secret.
 	q.env = q.env.leasing()
 	q.full, err = q.env.full(r.Name)
 	return q, err
+}
+
+// forbiddenRules reports whether a policy forbids the rules by which a lease is
+// made, and takes that decision. Parameters may follow a rule's name, as in
+// pki/issue/web?common_name=web.example.com, and make another name of it; who
+// may not have the rule does not get it by saying more.
+func (q *call) forbiddenRules() bool {
+	rules, _, more := strings.Cut(string(q.name), "?")
+	if !more {
+		return false
+	}
+	d := q.b.decision(q.request(secret.Name(rules)))
+	if d.Allowed || d.Policy == "" && secret.Name(rules).Check() == nil {
+		return false // no policy is about the rule: the one about all of the name counts
+	}
+	q.decision = d
+	return true
 }
 
 // leased runs f on a backend that makes leases.

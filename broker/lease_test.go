@@ -222,3 +222,42 @@ func TestSeeLeases(t *testing.T) {
 	_, err := h.SeeLeases(t.Context(), secret.Caller{}, refs)
 	wantKind(t, err, secret.Denied)
 }
+
+// TestAbuseLeaseParameters: what a policy says of the rules by which leases are
+// made holds with parameters behind them too.
+func TestAbuseLeaseParameters(t *testing.T) {
+	lessee := secret.Caller{Principal: "agent:lessee", How: secret.ByMark}
+	for _, c := range []struct {
+		name string
+		may  bool
+	}{
+		{"pki/issue/web", true},
+		{"pki/issue/web?common_name=a", true},
+		{"pki/issue/admin", false},
+		{"pki/issue/admin?common_name=a", false},
+		{"pki/issue/admin?", false},
+		{"pki/issue/admin?a?b", false},
+		{"aws/sts/ci?role=a", true}, // granted with its parameters, and no other
+		{"aws/sts/ci?role=b", false},
+		{"aws/sts/ci", false},
+		{"pki/issue/?a=b", false}, // no rule has this name
+	} {
+		t.Run("forbidden-rules-with-parameters/"+strings.ReplaceAll(c.name, "/", "|"), func(t *testing.T) {
+			h, s := openIssuer(t, nil)
+			r := secret.Ref{Env: "dev", Name: secret.Name(c.name)}
+			_, err := h.Issue(t.Context(), lessee, r, 0, h.keeper(nil))
+			if (err == nil) != c.may || !c.may && (secret.KindOf(err) != secret.Denied || len(s.asked) > 0 || h.log.last().Outcome != audit.Denied) {
+				t.Errorf("issued: %v, asked %q, recorded %+v", err, s.asked, h.log.last())
+			}
+			if strings.HasPrefix(c.name, "aws") {
+				return
+			}
+			if _, err := h.Renew(t.Context(), lessee, r, "id", 0); (secret.KindOf(err) != secret.Denied) != c.may {
+				t.Errorf("renewed: %v", err)
+			}
+			if err := h.Revoke(t.Context(), lessee, r, "id"); (secret.KindOf(err) != secret.Denied) != c.may {
+				t.Errorf("revoked: %v", err)
+			}
+		})
+	}
+}
