@@ -66,7 +66,7 @@ func (b *Backend) Restore(ctx context.Context, n secret.Name, blob []byte) (secr
 	err = c.until(ctx, func() (bool, error) {
 		r, err := c.c.RestoreSecret(ctx, azsecrets.RestoreSecretParameters{SecretBackup: inner}, nil)
 		if err == nil {
-			id = r.ID.Name()
+			id, _ = idName(r.ID)
 		}
 		if status(err) != http.StatusConflict {
 			return true, err

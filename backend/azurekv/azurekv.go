@@ -62,6 +62,7 @@ type tuning struct {
 	retries    int32
 	poll       time.Duration // the first pause between looks at a transition
 	settle     time.Duration // how long a transition is waited for
+	pages      int           // of one list
 	perSecond  float64       // requests; zero: no limit
 	writes     float64
 }
@@ -73,7 +74,7 @@ const maxRetryDelay = 16 * time.Second
 // defaults are Microsoft's: one, two, four, eight, sixteen seconds; four
 // thousand requests and three hundred new versions in ten seconds.
 func defaults() tuning {
-	return tuning{now: time.Now, retryDelay: time.Second, retries: 5, poll: 200 * time.Millisecond, settle: time.Minute, perSecond: 350, writes: 25}
+	return tuning{now: time.Now, retryDelay: time.Second, retries: 5, poll: 200 * time.Millisecond, settle: time.Minute, pages: 20_000, perSecond: 350, writes: 25}
 }
 
 // New returns a backend for a vault. It asks no network: the first use signs
@@ -133,7 +134,7 @@ func (b *Backend) secrets() (*azsecrets.Client, error) {
 		Retry:            policy.RetryOptions{MaxRetries: b.tune.retries, RetryDelay: b.tune.retryDelay, MaxRetryDelay: maxRetryDelay, ShouldRetry: worthRetry},
 		Telemetry:        policy.TelemetryOptions{ApplicationID: "tacit"},
 		PerCallPolicies:  []policy.Policy{sameHost(b.host), &b.gate},
-		PerRetryPolicies: []policy.Policy{b.limits},
+		PerRetryPolicies: []policy.Policy{b.limits, sound(b.host)},
 	}})
 	if err != nil {
 		return nil, &secret.Error{Kind: secret.Invalid, Text: "the client of Key Vault " + b.vault + ": " + err.Error()}

@@ -61,7 +61,7 @@ func (c call) classify(ctx context.Context, err error, act string) error {
 	case isNoVault(err):
 		plain = c.noVault("")
 	case strings.Contains(err.Error(), "challenge resource") || strings.Contains(err.Error(), "WWW-Authenticate"):
-		plain = secret.Errorf(secret.Unauthenticated, c.n, "what answers at https://%s is not the vault of that name, and was told nothing\n  set the vault's own address, like https://my-vault.vault.azure.net", c.b.host)
+		plain = noChallenge(c.n, c.b.host)
 	default:
 		return c.b.network(err, c.n, "Key Vault "+c.b.vault)
 	}

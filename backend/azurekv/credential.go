@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -218,7 +219,7 @@ func (b *Backend) refused(err error, tenant string) error {
 		return e
 	case isFailed && failed.RawResponse != nil:
 		if c := failed.RawResponse.StatusCode; c == http.StatusTooManyRequests || c >= 500 {
-			e.Kind, e.Text = secret.Unavailable, "the authority that signs in to Key Vault "+b.vault+" does not answer now ("+failed.RawResponse.Status+")"+b.health()
+			e.Kind, e.Text = secret.Unavailable, "the authority that signs in to Key Vault "+b.vault+" does not answer now ("+strconv.Itoa(c)+")"+b.health()
 			return e
 		}
 		e.Text = "Key Vault " + b.vault + ": the sign-in by " + b.settings.Credential + " was refused" + aadsts(err) + b.remedy(tenant)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -69,39 +70,62 @@ func (c call) items(ctx context.Context, o *secret.ListOptions) ([]item, error) 
 }
 
 func (c call) liveItems(ctx context.Context, keep func(item)) error {
-	pages := c.c.NewListSecretPropertiesPager(nil)
-	for pages.More() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return c.classify(ctx, err, actMetadata)
-		}
-		if page.Value == nil {
-			return c.classify(ctx, errNoVault, actMetadata)
-		}
+	return through(ctx, c, c.c.NewListSecretPropertiesPager(nil), func(page azsecrets.ListSecretPropertiesResponse) (*string, error) {
 		for _, p := range page.Value {
-			if p != nil && p.ID != nil {
-				keep(item{name: nameOf(strings.ToLower(p.ID.Name()), p.Tags)})
+			if p == nil {
+				continue
 			}
+			az, ok := idName(p.ID)
+			if !ok {
+				return nil, errNoVault
+			}
+			keep(item{name: nameOf(az, p.Tags)})
 		}
-	}
-	return nil
+		return page.NextLink, pageErr(page.Value != nil)
+	})
 }
 
 func (c call) deletedItems(ctx context.Context, keep func(item)) error {
-	pages := c.c.NewListDeletedSecretPropertiesPager(nil)
-	for pages.More() {
+	return through(ctx, c, c.c.NewListDeletedSecretPropertiesPager(nil), func(page azsecrets.ListDeletedSecretPropertiesResponse) (*string, error) {
+		for _, p := range page.Value {
+			if p == nil {
+				continue
+			}
+			az, ok := idName(p.ID)
+			if !ok {
+				return nil, errNoVault
+			}
+			keep(item{name: nameOf(az, p.Tags), deleted: moment(p.DeletedDate), purge: moment(p.ScheduledPurgeDate)})
+		}
+		return page.NextLink, pageErr(page.Value != nil)
+	})
+}
+
+// pageErr is the error of a page that is none.
+func pageErr(there bool) error {
+	if there {
+		return nil
+	}
+	return errNoVault
+}
+
+// through goes through a list to its end. each takes a page and returns where
+// the next one is; a list that has no end is Corrupt.
+func through[T any](ctx context.Context, c call, pages *runtime.Pager[T], each func(T) (*string, error)) error {
+	last := ""
+	for n := 0; pages.More(); n++ {
 		page, err := pages.NextPage(ctx)
+		var next *string
+		if err == nil {
+			next, err = each(page)
+		}
 		if err != nil {
 			return c.classify(ctx, err, actMetadata)
 		}
-		if page.Value == nil {
-			return c.classify(ctx, errNoVault, actMetadata)
+		if next := text(next); next != "" && (next == last || n+1 >= c.b.tune.pages) {
+			return secret.Errorf(secret.Corrupt, c.n, "Key Vault %s lists without end\n  is https://%s the address of a vault, and does nothing stand in between?", c.b.vault, c.b.host)
 		}
-		for _, p := range page.Value {
-			if p != nil && p.ID != nil {
-				keep(item{name: nameOf(strings.ToLower(p.ID.Name()), p.Tags), deleted: moment(p.DeletedDate), purge: moment(p.ScheduledPurgeDate)})
-			}
-		}
+		last = text(next)
 	}
 	return nil
 }

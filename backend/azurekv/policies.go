@@ -120,6 +120,34 @@ func (h sameHost) Do(r *policy.Request) (*http.Response, error) {
 	return r.Next()
 }
 
+// sound takes no challenge that the client could not read: it stops at one by a
+// panic. The authority's address is of no use, but the tenant stands in it.
+type sound string
+
+// Do implements policy.Policy.
+func (s sound) Do(r *policy.Request) (*http.Response, error) {
+	resp, err := r.Next()
+	if err != nil || resp.StatusCode != http.StatusUnauthorized || readable(resp.Header.Get("WWW-Authenticate")) {
+		return resp, err
+	}
+	_ = resp.Body.Close()
+	return nil, noChallenge("", string(s))
+}
+
+// readable takes a challenge apart as the client does.
+func readable(challenge string) bool {
+	for part := range strings.SplitSeq(strings.ReplaceAll(challenge, "Bearer ", ""), " ") {
+		if authority, ok := strings.CutPrefix(part, "authorization="); ok && strings.Count(authority, "/") < 3 {
+			return false
+		}
+	}
+	return true
+}
+
+func noChallenge(n secret.Name, host string) *secret.Error {
+	return secret.Errorf(secret.Unauthenticated, n, "what answers at https://%s is not the vault of that name, and was told nothing\n  set the vault's own address, like https://my-vault.vault.azure.net", host)
+}
+
 // locks let one caller for each name go on.
 type locks struct {
 	mu   sync.Mutex

@@ -155,24 +155,24 @@ func find(all []held, at secret.At) *held {
 // deleted secret the error is NotFound, Deleted.
 func (c call) history(ctx context.Context) ([]held, error) {
 	var all []held
-	pages := c.c.NewListSecretPropertiesVersionsPager(c.az, nil)
-	for pages.More() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			err = c.classify(ctx, err, actMetadata)
-			if secret.KindOf(err) == secret.NotFound {
-				_, err = c.gone(ctx, err)
-			}
-			return nil, err
-		}
-		if page.Value == nil {
-			return nil, c.classify(ctx, errNoVault, actMetadata)
-		}
+	err := through(ctx, c, c.c.NewListSecretPropertiesVersionsPager(c.az, nil), func(page azsecrets.ListSecretPropertiesVersionsResponse) (*string, error) {
 		for _, p := range page.Value {
-			if p != nil {
-				all = append(all, hold(p.ID, p.Attributes, p.ContentType, p.Tags))
+			if p == nil {
+				continue
 			}
+			h := hold(p.ID, p.Attributes, p.ContentType, p.Tags)
+			if h.az == "" {
+				return nil, errNoVault
+			}
+			all = append(all, h)
 		}
+		return page.NextLink, pageErr(page.Value != nil)
+	})
+	if secret.KindOf(err) == secret.NotFound {
+		_, err = c.gone(ctx, err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if len(all) == 0 { // a vault says that there is no such secret
 		return nil, c.classify(ctx, errNoVault, actMetadata)
@@ -195,7 +195,7 @@ func (c call) order(ctx context.Context, all []held) error {
 			return c.classify(ctx, err, actGet)
 		}
 		if err == nil && r.ID != nil {
-			id := strings.ToLower(r.ID.Version())
+			id := idVersion(r.ID)
 			if i := slices.IndexFunc(all, func(h held) bool { return h.az == id }); i > 0 {
 				served := all[i]
 				copy(all[1:], all[:i])

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"hash/crc32"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,12 +73,36 @@ func moment(t *time.Time) time.Time {
 	return t.UTC()
 }
 
+// idName returns the name in an identifier of a vault, in lower case; false if
+// it is none. The client's own reading stops at anything else by a panic.
+func idName(id *azsecrets.ID) (string, bool) {
+	u, err := url.Parse(text((*string)(id)))
+	if err != nil {
+		return "", false
+	}
+	parts := strings.Split(strings.TrimPrefix(strings.ToLower(u.Path), "/"), "/")
+	if len(parts) < 2 || parts[1] == "" || len(parts[1]) > wire.MaxAzureName || strings.Trim(parts[1], "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return "", false
+	}
+	return parts[1], true
+}
+
+// idVersion returns the version in an identifier, which commands to paste may
+// name; empty if there is none of a vault's form.
+func idVersion(id *azsecrets.ID) string {
+	if id == nil {
+		return ""
+	}
+	if v := strings.ToLower(id.Version()); hexadecimal(v) {
+		return v
+	}
+	return ""
+}
+
 // hold reads what the vault tells of a version.
 func hold(id *azsecrets.ID, a *azsecrets.SecretAttributes, contentType *string, tags map[string]*string) held {
 	h := held{enabled: true}
-	if id != nil {
-		h.az = strings.ToLower(id.Version())
-	}
+	h.az = idVersion(id)
 	if a != nil {
 		h.enabled = a.Enabled == nil || *a.Enabled
 		h.attrs.NotBefore, h.attrs.Expires = moment(a.NotBefore), moment(a.Expires)

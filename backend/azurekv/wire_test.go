@@ -18,7 +18,7 @@ import (
 
 // quick is defaults without waiting for anybody.
 func quick() tuning {
-	return tuning{now: time.Now, retryDelay: time.Millisecond, retries: 5, poll: time.Millisecond, settle: 5 * time.Second}
+	return tuning{now: time.Now, retryDelay: time.Millisecond, retries: 5, poll: time.Millisecond, settle: 5 * time.Second, pages: 100}
 }
 
 // tb is what the helpers need of a test, a benchmark or a case.
