@@ -129,18 +129,23 @@ func (b *Backend) secrets() (*azsecrets.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := azsecrets.NewClient("https://"+b.host, &signIn{b: b, cred: cred}, &azsecrets.ClientOptions{ClientOptions: azcore.ClientOptions{
+	client, err := b.connect(&signIn{b: b, cred: cred})
+	if err != nil {
+		return nil, &secret.Error{Kind: secret.Invalid, Text: "the client of Key Vault " + b.vault + ": " + err.Error()}
+	}
+	b.client = client
+	return client, nil
+}
+
+// connect makes the client, which asks nothing yet.
+func (b *Backend) connect(cred azcore.TokenCredential) (*azsecrets.Client, error) {
+	return azsecrets.NewClient("https://"+b.host, cred, &azsecrets.ClientOptions{ClientOptions: azcore.ClientOptions{
 		Transport:        b.http,
 		Retry:            policy.RetryOptions{MaxRetries: b.tune.retries, RetryDelay: b.tune.retryDelay, MaxRetryDelay: maxRetryDelay, ShouldRetry: worthRetry},
 		Telemetry:        policy.TelemetryOptions{ApplicationID: "tacit"},
 		PerCallPolicies:  []policy.Policy{sameHost(b.host), &b.gate},
 		PerRetryPolicies: []policy.Policy{b.limits, sound(b.host)},
 	}})
-	if err != nil {
-		return nil, &secret.Error{Kind: secret.Invalid, Text: "the client of Key Vault " + b.vault + ": " + err.Error()}
-	}
-	b.client = client
-	return client, nil
 }
 
 // begin is what each call does first: it checks the name, the context, and

@@ -1,9 +1,16 @@
 package azurekv
 
 import (
+	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 
 	"github.com/tacit-secrets/tacit/secret"
@@ -78,5 +85,77 @@ func FuzzValue(f *testing.F) {
 		if got := unpack(back, typed); !got.Equal(v) || told != kind && kind != anyBytes && kind != anyText {
 			t.Fatalf("%q of %q comes back as another value or of %q", b, kind, told)
 		}
+	})
+}
+
+// anyone answers in a vault's place.
+type anyone struct {
+	challenge, body string
+	status          int
+}
+
+const fuzzToken = "the-token-of-the-test"
+
+func (a anyone) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{Token: fuzzToken, ExpiresOn: time.Now().Add(time.Hour)}, nil
+}
+
+func (a anyone) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, header := a.status, http.Header{"Content-Type": {"application/json"}, "Www-Authenticate": {a.challenge}}
+	if r.Header.Get("Authorization") == "" {
+		status = http.StatusUnauthorized
+	}
+	return &http.Response{Status: http.StatusText(status), StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(a.body)), Request: r, ProtoMajor: 1, ProtoMinor: 1}, nil
+}
+
+// FuzzAnswers: whatever answers in a vault's place stops nothing, is an error
+// of a kind or a secret, and learns of a token only by a challenge of the
+// vault's own.
+func FuzzAnswers(f *testing.F) {
+	const challenge = `Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net"`
+	for _, body := range []string{
+		`{"id":"https://v.vault.azure.net/secrets/a/0123456789abcdef0123456789abcdef","value":"x","attributes":{"enabled":true,"created":1,"updated":1},"tags":{"tacit-n":"1","tacit-s":"[\"a\"]"}}`,
+		`{"value":[{"id":"https://v.vault.azure.net/secrets/a","attributes":{"exp":1e30,"recoveryLevel":"x"}},null],"nextLink":"https://v.vault.azure.net/x"}`,
+		`{"value":[],"nextLink":"https://evil.example/"}`, `{"error":{"code":"Forbidden","innererror":{"code":"AccessDenied","innererror":{"code":"SecretDisabled"}}}}`,
+		`{"recoveryId":"x","deletedDate":9e9,"scheduledPurgeDate":-1,"id":""}`, `[]`, `null`, `""`, ``, `{`,
+	} {
+		f.Add(challenge, 200, body)
+		f.Add(challenge, 403, body)
+		f.Add(`Bearer authorization="x", resource="https://vault.azure.net"`, 401, body)
+	}
+	tune := quick()
+	tune.retries, tune.settle = -1, time.Millisecond
+	f.Fuzz(func(t *testing.T, challenge string, status int, body string) {
+		b, err := open(Settings{Address: "https://v.vault.azure.net"}, tune)
+		if err != nil {
+			t.Fatal(err)
+		}
+		who := anyone{challenge, body, 200 + (status%400+400)%400}
+		b.http = &http.Client{Transport: who, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		if b.client, err = b.connect(who); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := contextOf(t, 5*time.Second)
+		defer cancel()
+		fine := func(err error) {
+			if err != nil && (secret.KindOf(err) == 0 || strings.Contains(err.Error(), fuzzToken) || strings.ContainsAny(err.Error(), "\x1b\x07")) {
+				t.Errorf("%v", err)
+			}
+		}
+		v, err := b.Get(ctx, "a", secret.At{})
+		if fine(err); err == nil && v.Value.IsZero() {
+			t.Error("an answer without a value")
+		}
+		_, err = b.Get(ctx, "a", secret.At{Stage: secret.Previous})
+		fine(err)
+		_, err = b.Describe(ctx, "a")
+		fine(err)
+		fine(drain(b, t, &secret.ListOptions{Names: true, Deleted: secret.AlsoDeleted}))
+		_, err = b.Restore(ctx, "a", backupOf("a"))
+		fine(err)
+		_, err = b.Posture(ctx)
+		fine(err)
+		_, err = b.Put(ctx, "a", secret.Text("x"), nil)
+		fine(err)
 	})
 }
