@@ -114,7 +114,9 @@ func (b *Backend) chunk(ctx context.Context, part []secret.Name, ids map[secret.
 		return nil
 	}
 	for _, v := range out.SecretValues {
-		if n := nameOf(aws.ToString(v.Name)); slices.Contains(part, n) {
+		// What lacks something is none, as for a single answer.
+		whole := aws.ToString(v.VersionId) != "" && (v.SecretString != nil || v.SecretBinary != nil)
+		if n := nameOf(aws.ToString(v.Name)); whole && slices.Contains(part, n) {
 			found.put(n, secret.Result{Version: entryVersion(v)})
 		}
 	}

@@ -54,6 +54,9 @@ func (b *Backend) open(ctx context.Context) (*session, error) {
 	if cfg.Region == "" {
 		return nil, secret.Errorf(secret.Invalid, "", "no AWS region is set\n  in tacit.toml:  region = \"eu-west-1\"")
 	}
+	if !isRegion(cfg.Region) {
+		return nil, secret.Errorf(secret.Invalid, "", "%q, of AWS_REGION or the profile, is no AWS region\n  in tacit.toml:  region = \"eu-west-1\"", cfg.Region)
+	}
 	who := &signIn{cfg.Credentials}
 	client := func(r aws.Retryer) *secretsmanager.Client {
 		return secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {

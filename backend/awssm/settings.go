@@ -31,7 +31,7 @@ const (
 
 // check refuses settings that cannot be meant.
 func (s *Settings) check() error {
-	if s.Region != "" && !made(s.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") {
+	if s.Region != "" && !isRegion(s.Region) {
 		return secret.Errorf(secret.Invalid, "", "%q is no AWS region\n  for example:  region = \"eu-west-1\"", s.Region)
 	}
 	if s.RoleARN != "" && (!strings.HasPrefix(s.RoleARN, "arn:") || strings.Count(s.RoleARN, ":") < 5 || !strings.Contains(s.RoleARN, ":role/")) {
@@ -68,6 +68,13 @@ const (
 	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	digits  = "0123456789"
 )
+
+// isRegion reports whether a text may become part of a host's name: more would
+// be another host.
+func isRegion(s string) bool {
+	const longest = 40
+	return s != "" && len(s) <= longest && made(s, "abcdefghijklmnopqrstuvwxyz0123456789-")
+}
 
 // made reports whether s consists of these bytes.
 func made(s, of string) bool { return strings.Trim(s, of) == "" }
