@@ -505,13 +505,29 @@ func TestEndIsRecordedWithoutTheCaller(t *testing.T) {
 	}
 }
 
+// Names are told as the caller knows them, commands name the environment, and
+// what the store has to be told keeps the store's own path.
 func TestPrefixInErrorText(t *testing.T) {
+	for text, want := range map[string]string{
+		"the store refuses team/x/a": "the store refuses a",
+		"it is deleted\n  tacit undelete team/x/a\n  or:  tacit put team/x/a --recover":           "it is deleted\n  tacit undelete dev:a\n  or:  tacit put dev:a --recover",
+		"not at secret/data/team/x/a\n  path \"secret/data/team/x/a\" {}\n  path \"team/x/a\" {}": "not at secret/data/team/x/a\n  path \"secret/data/team/x/a\" {}\n  path \"team/x/a\" {}",
+		"tacit get team/x/another":        "tacit get team/x/another",
+		"tacit get team/x/a-b, team/x/a.": "tacit get team/x/a-b, a.",
+	} {
+		h := open(t, func(e *broker.Env) {
+			*e = broker.Opened(faulty{mem.New(nil), secret.Errorf(secret.Denied, "team/x/a", "%s", text)})
+			prefixed(e)
+		})
+		_, err := h.Get(t.Context(), mia(), ref(t, "a"))
+		if wantKind(t, err, secret.Denied); err.Error() != "dev:a: "+want {
+			t.Errorf("%q is told as %q, want %q", text, err, want)
+		}
+	}
 	h := open(t, func(e *broker.Env) {
-		*e = broker.Opened(faulty{mem.New(nil), secret.Errorf(secret.Denied, "team/x/a", "the store refuses team/x/a")})
-		prefixed(e)
+		*e = broker.Opened(faulty{mem.New(nil), secret.Errorf(secret.Denied, "a", "a store says no\n  tacit history a")})
 	})
-	_, err := h.Get(t.Context(), mia(), ref(t, "a"))
-	if wantKind(t, err, secret.Denied); strings.Contains(err.Error(), "team") {
-		t.Errorf("the error tells the prefix: %v", err)
+	if _, err := h.Get(t.Context(), mia(), ref(t, "a")); err.Error() != "dev:a: a store says no\n  tacit history dev:a" {
+		t.Errorf("without a prefix it is told as %q", err)
 	}
 }

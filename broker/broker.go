@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -250,13 +251,24 @@ func (e *env) outside(err error, n secret.Name) error {
 	return &out
 }
 
-// told is the text of a backend's error, with the name that the caller knows.
+// told is the text of a backend's error with the name that the caller knows:
+// in a command of tacit with its environment, or it would be about another
+// secret. Where the name is a part of something longer, a path of the store or
+// a line of its policy, it stays, since the store knows no other.
 func (e *env) told(inner *secret.Error) string {
 	own, ok := e.own(inner.Name)
-	if !ok || e.Prefix == "" || own == "" {
+	if !ok || own == "" {
 		return inner.Text
 	}
-	return strings.ReplaceAll(inner.Text, string(inner.Name), string(own))
+	whole := regexp.MustCompile(`(\btacit [a-z]+ |\s|^)` + regexp.QuoteMeta(string(inner.Name)) + `([,;:.)]*(?:\s|$))`)
+	return whole.ReplaceAllStringFunc(inner.Text, func(found string) string {
+		part := whole.FindStringSubmatch(found)
+		name := own
+		if strings.HasPrefix(part[1], "tacit ") {
+			name = shown(e.name, own)
+		}
+		return part[1] + string(name) + part[2]
+	})
 }
 
 // named is the name in a backend's error as the caller knows it; n is the one

@@ -173,25 +173,52 @@ func (b *Backend) rights(ctx context.Context) ([]secret.Finding, error) {
 		return []secret.Finding{bad(asksRights, remedy, "the token may do everything, at %d paths too that nobody declared", len(outside))}, nil
 	}
 	if len(wide) > 0 {
-		return []secret.Finding{bad(asksRights, remedy, "the token may do more than what is declared: %s", strings.Join(wide, ", "))}, nil
+		more := ""
+		if n := len(wide) - widestTold; n > 0 {
+			wide, more = wide[:widestTold], fmt.Sprintf(", and at %d more", n)
+		}
+		return []secret.Finding{bad(asksRights, remedy, "the token may do more than what is declared: %s%s", strings.Join(wide, ", "), more)}, nil
 	}
 	return []secret.Finding{good(asksRights, "nothing at %d paths that nobody declared; %d of %d declared secrets can be read", len(outside), readable, len(own))}, nil
 }
 
+// widestTold is how many paths are told where more than what is declared is
+// allowed.
+const widestTold = 6
+
 // nobodys is a name that nobody declares.
 const nobodys = "tacit-canary-that-nobody-declared"
 
-// beside are paths that nobody declared.
+// beside are paths that nobody declared: in the folders of what is declared too,
+// since rules are most often too wide by a * at their end.
 func (b *Backend) beside() []string {
 	mount := b.settings.Mount
-	return []string{
-		mount + "/data/" + nobodys, mount + "/metadata/" + nobodys, mount + "/" + nobodys, mount + "/config",
+	out := []string{
+		mount + "/" + nobodys, mount + "/config",
 		"sys/auth", "sys/mounts/" + nobodys, "sys/policies/acl/" + nobodys, "sys/audit/" + nobodys, "auth/token/create", "sys/leases/revoke-prefix/" + nobodys,
 	}
+	folders := []string{"", b.settings.Prefix}
+	for _, n := range b.settings.Declared {
+		folders = append(folders, string(n[:strings.LastIndexByte(string(n), '/')+1]))
+	}
+	slices.Sort(folders)
+	folders = slices.Compact(folders)
+	for _, f := range folders[:min(len(folders), foldersAsked)] {
+		if b.known() == 1 {
+			out = append(out, mount+"/"+f+nobodys)
+		} else {
+			out = append(out, mount+"/data/"+f+nobodys, mount+"/metadata/"+f+nobodys)
+		}
+	}
+	return out
 }
 
-// askedAtOnce bounds the paths of one question.
-const askedAtOnce = 256
+// askedAtOnce bounds the declared secrets of one question, foldersAsked the
+// folders that are looked into beside them.
+const (
+	askedAtOnce  = 256
+	foldersAsked = 64
+)
 
 // declaredPaths are those of the values that are declared.
 func (b *Backend) declaredPaths() []string {

@@ -82,11 +82,11 @@ func (b *Backend) allowPlain(p *policy, n secret.Name, v secret.Verb) bool {
 	case secret.Get, secret.Use:
 		p.add(path, "read")
 	case secret.Put:
-		p.add(path, "create", "read", "update")
+		p.add(path, "create", "update")
 	case secret.List: // which is all there is to know: a list tells what is there
-		p.folders(b.settings.Mount+"/", n)
+		b.folders(p, b.settings.Mount+"/", n)
 	case secret.Delete, secret.Destroy: // what is not there is not deleted
-		p.folders(b.settings.Mount+"/", n)
+		b.folders(p, b.settings.Mount+"/", n)
 		p.add(path, "delete")
 	default:
 		return false
@@ -102,11 +102,11 @@ func (b *Backend) allowVersioned(p *policy, n secret.Name, v secret.Verb) bool {
 		p.add(data, "read")
 		p.add(metadata, "read") // which version a stage means
 	case secret.Put:
-		p.add(data, "create", "patch", "read", "update")
+		p.add(data, "create", "update")                      // not read: who writes a value need not see the one before
 		p.add(metadata, "create", "patch", "read", "update") // tags, limits, and which version is current
 	case secret.List:
 		p.add(metadata, "read")
-		p.folders(mount+"metadata/", n)
+		b.folders(p, mount+"metadata/", n)
 	case secret.Delete: // with a mark that says that all of it is deleted
 		p.add(metadata, "patch", "read", "update")
 		p.add(mount+"delete/"+string(n), "update")
@@ -144,11 +144,16 @@ func (p *policy) add(path string, capabilities ...string) {
 	p.capabilities[path] = have
 }
 
-// folders allows listing on the way to a name: it shows the names beside it.
-func (p *policy) folders(top string, n secret.Name) {
-	p.add(top, "list")
+// folders allows listing on the way to a name, from the folder that all names
+// lie in: it shows the names beside it.
+func (b *Backend) folders(p *policy, top string, n secret.Name) {
+	from := 0
+	if strings.HasPrefix(string(n), b.settings.Prefix) {
+		from = strings.LastIndexByte(b.settings.Prefix, '/') + 1
+	}
+	p.add(top+string(n[:from]), "list")
 	for i, c := range string(n) {
-		if c == '/' {
+		if c == '/' && i >= from {
 			p.add(top+string(n[:i+1]), "list")
 		}
 	}

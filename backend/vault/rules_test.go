@@ -46,6 +46,17 @@ path "secret/metadata/claude/" {
   capabilities = ["create", "read", "update"]
 }
 `},
+		{1, []secret.Verb{secret.Put}, `path "secret/claude/api" {
+  capabilities = ["create", "update"]
+}
+`},
+		{2, []secret.Verb{secret.Put}, `path "secret/data/claude/api" {
+  capabilities = ["create", "update"]
+}
+path "secret/metadata/claude/api" {
+  capabilities = ["create", "patch", "read", "update"]
+}
+`},
 		{2, []secret.Verb{secret.Destroy}, `path "secret/metadata/claude/api" {
   capabilities = ["delete", "read"]
 }
@@ -85,6 +96,22 @@ path "sys/leases/revoke" {
 	for _, n := range []secret.Name{"a*", "+", "a/+/b", "+/a", "a/+", "a/{{identity.entity.id}}", "a}}", "a/+*", "", "../a", "a//b"} {
 		if r, err := rulesOf(t, 2).Rules([]secret.Name{n}, secret.Get); !errors.Is(err, secret.Invalid) {
 			t.Errorf("%q: %v, %v", n, r, err)
+		}
+	}
+}
+
+// TestRulesListNothingAbove: who may list an environment sees nothing of what
+// lies beside it.
+func TestRulesListNothingAbove(t *testing.T) {
+	for prefix, want := range map[string][]string{
+		"":           {"secret/metadata/", "secret/metadata/team/", "secret/metadata/team/prod/", "secret/metadata/team/prod/a/", "secret/metadata/team/prod/a/b"},
+		"team/prod/": {"secret/metadata/team/prod/", "secret/metadata/team/prod/a/", "secret/metadata/team/prod/a/b"},
+	} {
+		b := rulesOf(t, 2)
+		b.settings.Prefix = prefix
+		rules, err := b.Rules([]secret.Name{"team/prod/a/b"}, secret.List)
+		if err != nil || len(rules) != 1 || !slices.Equal(paths(t, rules[0].Text), want) {
+			t.Errorf("below %q: %v\n%+v", prefix, err, rules)
 		}
 	}
 }
@@ -136,8 +163,14 @@ func (s server) limited(t testing.TB, b *Backend, names []secret.Name, verbs ...
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s.signedInWith(t, b, rules[0].Text)
+}
+
+// signedInWith is a backend whose token has one policy and the default one.
+func (s server) signedInWith(t testing.TB, b *Backend, text string) *Backend {
+	t.Helper()
 	policy := unique()
-	s.must(t, http.MethodPut, "sys/policies/acl/"+policy, map[string]any{"policy": rules[0].Text})
+	s.must(t, http.MethodPut, "sys/policies/acl/"+policy, map[string]any{"policy": text})
 	got := s.must(t, http.MethodPost, "auth/token/create", map[string]any{"policies": []string{policy}, "ttl": "1h"})
 	made, ok := tokenIn(got)
 	if !ok {
@@ -201,7 +234,30 @@ func TestRulesAreEnough(t *testing.T) {
 						t.Errorf("%q: %v", n, err)
 					}
 				}
+				notMore(t, full, b, verb)
 			})
+		}
+	}
+}
+
+// notMore: who may do one thing with a secret may not read or write it for that.
+func notMore(t *testing.T, full, b *Backend, verb secret.Verb) {
+	t.Helper()
+	v := secret.Text(`{"a":"b"}`)
+	if _, err := full.Undelete(t.Context(), "app/db"); err != nil && verb == secret.Delete && full.known() == 2 {
+		t.Fatal(err)
+	}
+	if _, err := full.Put(t.Context(), "app/db", v, nil); err != nil {
+		t.Fatal(err)
+	}
+	if verb != secret.Get {
+		if _, err := b.Get(t.Context(), "app/db", secret.At{}); !errors.Is(err, secret.Denied) {
+			t.Errorf("who may %s reads the value: %v", verb, err)
+		}
+	}
+	if verb != secret.Put {
+		if _, err := b.Put(t.Context(), "app/db", v, nil); !errors.Is(err, secret.Denied) {
+			t.Errorf("who may %s writes: %v", verb, err)
 		}
 	}
 }
@@ -274,6 +330,13 @@ func TestPosture(t *testing.T) {
 	}
 	if len(got) != 7 {
 		t.Errorf("%d findings", len(got))
+	}
+	// A rule for a whole folder is wider than what is declared in it.
+	folder := s.fresh(t, "2")
+	folder = s.signedInWith(t, folder, `path "`+folder.settings.Mount+`/data/app/*" { capabilities = ["read"] }`)
+	folder.settings.Declared = []secret.Name{"app/db"}
+	if f := find(folder)[asksRights]; f.Status != secret.FindingBad || !strings.Contains(f.Evidence, folder.settings.Mount+"/data/app/… (read)") {
+		t.Errorf("a rule for a folder is %+v", f)
 	}
 	raw := unique()
 	s.must(t, http.MethodPost, "sys/audit/"+raw, map[string]any{"type": "file", "options": map[string]string{"file_path": t.TempDir() + "/raw.log", "log_raw": "true"}})

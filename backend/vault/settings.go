@@ -19,6 +19,7 @@ type Settings struct {
 	Version   int    // of the KV engine, 1 or 2; 0: asked of the store
 	TLS       wire.TLS
 	Auth      Auth
+	Prefix    string        // what all names that are asked for begin with: Rules allow to list nothing above it
 	Declared  []secret.Name // what the token is for: Posture looks for rights beside it; may be empty
 }
 

@@ -138,12 +138,12 @@ func (a *app) tryEnv(ctx context.Context, o *config.Opened, e config.NewEnv, env
 	if err != nil {
 		return err
 	}
-	f, err := connection(ctx, attempt{b, o.Caller, env, nil})
+	f, err := connection(ctx, attempt{b, o.Caller, env, nil, ""})
 	if closing := closeIt(ctx); err == nil {
 		err = closing
 	}
 	if err == nil && f.Status != secret.FindingOK {
-		err = secret.Errorf(secret.Denied, "", "%s", f.Evidence)
+		err = secret.Errorf(secret.Denied, "", "%s\n  %s", f.Evidence, f.Remedy)
 	}
 	if err != nil {
 		return secret.Errorf(cmp.Or(secret.KindOf(err), secret.Unavailable), "", "%s\n  nothing was changed; to add it without trying:  --no-test", err)

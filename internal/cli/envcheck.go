@@ -67,7 +67,7 @@ func (a *app) envCheck(ctx context.Context, name string) error {
 	if err != nil && secret.KindOf(err) != secret.Unsupported {
 		return err
 	}
-	found, err := connection(ctx, attempt{o.Broker, o.Caller, e, names})
+	found, err := connection(ctx, attempt{o.Broker, o.Caller, e, names, "give these credentials what is declared:  tacit policy export --env " + e.Name})
 	if err != nil {
 		return err
 	}
@@ -116,9 +116,9 @@ func connection(ctx context.Context, t attempt) (secret.Finding, error) {
 	case 0, secret.NotFound:
 		f.Evidence = where + " answers; names may not be listed, which reading them does not need"
 	case secret.Denied:
-		why, _, _ := strings.Cut(err.Error(), "\n")
+		why, remedy, _ := strings.Cut(err.Error(), "\n")
 		f.Status, f.Evidence = secret.FindingUnknown, where+" answers, and denies to list names and to describe one: "+why
-		f.Remedy = "give these credentials what is declared:  tacit policy export --env " + t.env.Name
+		f.Remedy = cmp.Or(t.remedy, strings.TrimSpace(remedy))
 	default:
 		return f, err
 	}
@@ -131,6 +131,7 @@ type attempt struct {
 	caller secret.Caller
 	env    config.Environment
 	names  []secret.Name // that are declared, if any are
+	remedy string        // where all is denied; empty: what the store says
 }
 
 // firstListed reads no more of a listing than shows that there is one.

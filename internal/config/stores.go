@@ -45,7 +45,7 @@ func (x *Opened) vaultSettings(ctx context.Context, e Environment) (vault.Settin
 		return s, secret.Errorf(secret.Invalid, "", "VAULT_SKIP_VERIFY is set: whoever answers would be believed, and given the token\n  unset VAULT_SKIP_VERIFY, and name the authority:  ca_cert in %s, or VAULT_CACERT", FileName)
 	}
 	s.PlainHTTP = x.user.plain(s.Address)
-	s.Declared = x.declaredIn(e)
+	s.Prefix, s.Declared = e.Prefix, x.declaredIn(e)
 	var err error
 	if s.TLS, err = x.tls(e); err != nil {
 		return s, err
