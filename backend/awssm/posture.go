@@ -94,8 +94,10 @@ func (p *posture) rotation() secret.Finding {
 			aged = append(aged, name)
 		}
 	}
-	evidence := fmt.Sprintf("of %d secrets AWS rotates %d", len(p.all), enabled)
-	if len(aged) > 0 {
+	evidence := fmt.Sprintf("AWS rotates %d of %d secrets", enabled, len(p.all))
+	if len(aged) == 0 {
+		evidence += ", and each has changed within 90 days"
+	} else {
 		evidence += fmt.Sprintf("; %d have not changed for 90 days: %s", len(aged), some(aged))
 	}
 	if len(failing) > 0 {

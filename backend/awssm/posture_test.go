@@ -61,7 +61,7 @@ func TestPosture(t *testing.T) {
 	}
 	put("app/new", now)
 	all := findings(t, b)
-	status(t, all[checkRotation], secret.FindingOK, "of 1 secrets AWS rotates 0")
+	status(t, all[checkRotation], secret.FindingOK, "AWS rotates 0 of 1 secrets", "each has changed within 90 days")
 	status(t, all[checkPolicies], secret.FindingOK)
 	status(t, all[checkUnused], secret.FindingOK)
 	status(t, all[checkKeys], secret.FindingOK, "default")

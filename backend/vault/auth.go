@@ -35,7 +35,7 @@ type signed struct {
 func (b *Backend) newSigner(a Auth) (signer, error) {
 	switch a.Method {
 	case "", "token":
-		return newTokenSigner(a)
+		return b.newTokenSigner(a)
 	case "approle":
 		return b.newApproleSigner(a)
 	case "kubernetes":
@@ -57,13 +57,15 @@ func (b *Backend) newSigner(a Auth) (signer, error) {
 type tokenSigner struct {
 	token secret.Value
 	file  string
+
+	where, login string // of the store, and the command that makes another token
 }
 
-func newTokenSigner(a Auth) (signer, error) {
+func (b *Backend) newTokenSigner(a Auth) (signer, error) {
 	if a.Token.IsZero() == (a.TokenFile == "") {
 		return nil, secret.Errorf(secret.Invalid, "", "signing in by token needs a token or a file that holds one\n  vault login, which writes ~/.vault-token")
 	}
-	return &tokenSigner{a.Token, a.TokenFile}, nil
+	return &tokenSigner{a.Token, a.TokenFile, b.where, "vault login -address=" + b.settings.Address}, nil
 }
 
 func (s *tokenSigner) again() bool { return false }
@@ -79,9 +81,9 @@ func (s *tokenSigner) signIn(_ context.Context, refused string) (signed, error) 
 	}
 	switch {
 	case token == "" || strings.ContainsFunc(token, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsGraphic(r) || r == ' ' }):
-		return signed{}, secret.Errorf(secret.Unauthenticated, "", "the token of the store is empty, or has characters that no token has\n  vault login")
+		return signed{}, secret.Errorf(secret.Unauthenticated, "", "the token for %s is empty, or has characters that no token has\n  %s", s.where, s.login)
 	case token == refused:
-		return signed{}, secret.Errorf(secret.Unauthenticated, "", "the store does not take the token: it is expired, revoked or of another store\n  vault login")
+		return signed{}, secret.Errorf(secret.Unauthenticated, "", "%s does not take the token: it is expired, revoked or of another store\n  %s", s.where, s.login)
 	default:
 		return signed{token: token}, nil
 	}

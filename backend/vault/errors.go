@@ -73,7 +73,7 @@ func later(told string) string {
 // that a policy lacks.
 func (b *Backend) refused(r request, got *answer) *secret.Error {
 	if unauthenticated(got) {
-		return secret.Errorf(secret.Unauthenticated, r.name, "%s does not take the token: it is expired, revoked or of another store\n  vault login", b.where)
+		return secret.Errorf(secret.Unauthenticated, r.name, "%s does not take the token: it is expired, revoked or of another store\n  vault login -address=%s", b.where, b.settings.Address)
 	}
 	return secret.Errorf(secret.Denied, r.name, "%s does not allow %s at %s\n  path %[3]q { capabilities = [%[2]q] }", b.where, r.capability, r.path)
 }

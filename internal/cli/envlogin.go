@@ -39,7 +39,7 @@ leaves the token where vault login would.`,
 		},
 	}
 	c.Flags().StringVar(&o.Method, "method", "", "of Vault: sign in by this `method`: oidc, userpass, ldap, …")
-	c.Flags().StringVar(&o.Username, "username", "", "the user's `name`, of method userpass")
+	c.Flags().StringVar(&o.Username, "username", "", "the user's `name`, of a method that asks for one")
 	return c
 }
 
@@ -78,7 +78,7 @@ func (a *app) envLogin(ctx context.Context, name string, opts config.LoginOption
 // passwordLogin asks for a password and leaves the token behind.
 func (a *app) passwordLogin(ctx context.Context, o *config.Opened, l config.Login) error {
 	if !a.interactive() {
-		return secret.Errorf(secret.Invalid, "", "there is nobody to ask for the password of %s\n  run this on a terminal:  tacit env login %s", l.Username, l.Env)
+		return secret.Errorf(secret.Invalid, "", "there is nobody to ask for the password of %s\n  run this on a terminal:  tacit env login %s --method userpass --username %s", l.Username, l.Env, l.Username)
 	}
 	password, err := a.hidden(ctx, "password of "+l.Username+" for "+l.Env)
 	if err != nil {

@@ -55,20 +55,20 @@ func (a *app) putBatch(ctx context.Context, f putFlags) error {
 	if f.dryRun {
 		return a.wouldPutAll(puts)
 	}
-	vs, err := a.putAll(ctx, o, puts)
-	if err != nil {
-		return explainBatch(puts, err)
-	}
+	vs, failed := a.putAll(ctx, o, puts)
+	failed = explainBatch(puts, failed)
 	if !a.flags.json {
-		a.done("put", puts[0].Ref.Env+":", "%d %s", len(puts), plural(len(puts), "secret", "secrets"))
-		return nil
+		if failed == nil {
+			a.done("put", puts[0].Ref.Env+":", "%d %s", len(puts), plural(len(puts), "secret", "secrets"))
+		}
+		return failed
 	}
-	for i, p := range puts {
+	for i, p := range puts[:len(vs)] { // those before a failure too
 		if err := a.object(changeJSON{Env: p.Ref.Env, Name: string(p.Ref.Name), Version: vs[i].Number, ID: string(vs[i].ID)}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return failed
 }
 
 // fitAll names all that the store cannot hold, before anything is written.
@@ -114,6 +114,7 @@ func (a *app) wouldPutAll(puts []broker.Putting) error {
 }
 
 // putAll writes in one step; one by one, and says so, where the store cannot.
+// Then what was written before a failure is returned with it.
 func (a *app) putAll(ctx context.Context, o *config.Opened, puts []broker.Putting) ([]secret.Version, error) {
 	vs, err := o.Broker.PutAll(ctx, o.Caller, puts)
 	if !errors.Is(err, secret.Unsupported) {
@@ -130,11 +131,20 @@ func (a *app) putAll(ctx context.Context, o *config.Opened, puts []broker.Puttin
 			vs[i], err = o.Broker.Put(ctx, o.Caller, r, p.Value, p.Options)
 		}
 		if err != nil {
-			a.warn("%d of %d secrets were written", i, len(puts))
-			return nil, err
+			a.warn("%s", writtenBefore(puts, i))
+			return vs[:i], err
 		}
 	}
 	return vs, nil
+}
+
+// writtenBefore tells which part of a batch was written before a failure.
+func writtenBefore(puts []broker.Putting, n int) string {
+	text := fmt.Sprintf("%d of %d secrets were written before one failed", n, len(puts))
+	if n > 0 {
+		text += ", in the order of the input, up to " + plain(puts[n-1].Ref) + "\n  go on with the lines behind it: the others would make a version more of each"
+	}
+	return text
 }
 
 // batch reads all lines. What is wrong with any of them is told at once, with

@@ -25,7 +25,7 @@ type Login struct {
 // LoginOptions belong to [Opened.Login].
 type LoginOptions struct {
 	Method   string // of Vault: oidc, userpass, ldap, …; empty: as the files say, or oidc
-	Username string // of method userpass; empty: as the files say
+	Username string // of a method that takes one; of userpass empty: as the files say
 }
 
 // Login tells how a person signs in to the store of an environment. Nothing is
@@ -93,6 +93,9 @@ func (x *Opened) vaultLogin(l Login, e Environment, o LoginOptions) (Login, erro
 		}
 	}
 	args = append(args, "-method="+method)
+	if o.Username != "" { // of ldap, okta, radius
+		args = append(args, "username="+o.Username)
+	}
 	if file != "" { // the client knows only the file of its own
 		l.Command = "(umask 077; " + shellWords(append(args, "-no-store", "-token-only")) + " > " + shellWords([]string{file}) + ")"
 	} else {

@@ -22,6 +22,7 @@ func TestLogin(t *testing.T) {
 		"namespace":    {vaultEnv + "namespace = \"team a\"\nca_cert = \"~/it's.pem\"\nserver_name = \"v\"\n", LoginOptions{Method: "ldap"}, nil, `vault login -address=https://v.example:8200 '-namespace=team a' '-ca-cert=HOME/it'\''s.pem' -tls-server-name=v -method=ldap`, "leaves the token in HOME/.vault-token"},
 		"another file": {vaultEnv + "[env.prod.auth]\ntoken_file = \"/run/my token\"\n", LoginOptions{}, nil, "(umask 077; vault login -address=https://v.example:8200 -method=oidc -no-store -token-only > '/run/my token')", "leaves the token in /run/my token"},
 		"approle":      {vaultEnv + "[env.prod.auth]\nmethod = \"approle\"\n", LoginOptions{}, nil, "", "signs in by itself, by approle: there is nothing to do"},
+		"ldap":         {vaultEnv, LoginOptions{Method: "ldap", Username: "mia"}, nil, "vault login -address=https://v.example:8200 -method=ldap username=mia", "leaves the token in HOME/.vault-token"},
 		"userpass":     {vaultEnv + "[env.prod.auth]\nmethod = \"userpass\"\nusername = \"mia\"\n", LoginOptions{}, nil, "mia", ""},
 		"by flags":     {vaultEnv, LoginOptions{Method: "userpass", Username: "max"}, nil, "max", ""},
 		"aws":          {"[env.prod]\nbackend = \"awssm\"\nprofile = \"prod\"\n", LoginOptions{}, nil, "aws sso login --profile prod", "for a profile with SSO: others bring their credentials along"},
