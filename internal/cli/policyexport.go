@@ -15,6 +15,7 @@ type policyExportFlags struct {
 	env      string
 	verbs    []string
 	language string
+	part     int
 }
 
 // ruleJSON is what policy export prints with --json, one object a rule.
@@ -45,6 +46,7 @@ needs.`,
 	fs.StringVar(&f.env, "env", "", "of this environment, by `name`; as --environment")
 	fs.StringArrayVar(&f.verbs, "verb", nil, "allow this `verb`; may be given more than once")
 	fs.StringVar(&f.language, "language", "", "in this `language`, where the store has several: hcl, json, bicep, sh")
+	fs.IntVar(&f.part, "part", 0, "only policy `n`, where what is declared takes more than one")
 	return c
 }
 
@@ -71,7 +73,7 @@ func (a *app) policyExport(ctx context.Context, args []string, f policyExportFla
 		}
 		rules = joined(rules, more)
 	}
-	return a.showRules(o.Env, rules, f.language)
+	return a.showRules(o.Env, rules, f)
 }
 
 // askedRules are verbs on names: of secrets, or of leases.
@@ -115,8 +117,12 @@ func (a *app) asked(o *config.Opened, args, verbs []string) ([]askedRules, error
 	return out, nil
 }
 
-// joined puts rules of one language behind each other.
+// joined puts the rules of leases behind those of secrets, each behind that of
+// its language.
 func joined(rules, more []secret.Rule) []secret.Rule {
+	if len(rules) == 0 {
+		return more // several of one language are several policies, and stay apart
+	}
 	for _, m := range more {
 		i := slices.IndexFunc(rules, func(r secret.Rule) bool { return r.Language == m.Language })
 		if i < 0 {
@@ -172,36 +178,59 @@ func declaredLeases(o *config.Opened) ([]secret.Name, error) {
 	return out, nil
 }
 
-// showRules prints one rule as it is, so that it can be a file: the first, or
-// that of the language. The others are named.
-func (a *app) showRules(env string, rules []secret.Rule, language string) error {
-	if a.flags.json {
-		for _, r := range rules {
-			if language == "" || language == r.Language {
-				if err := a.object(ruleJSON{env, r.Language, r.Text}); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+// showRules prints one rule as it is, so that it can be a file: that of the
+// language, or of the first one. The other languages are named.
+func (a *app) showRules(env string, rules []secret.Rule, f policyExportFlags) error {
+	shown, others := ofLanguage(rules, f.language)
+	if len(shown) == 0 {
+		return secret.Errorf(secret.Invalid, "", "the store of %s has no rules in %s\n  there are: %s", env, f.language, strings.Join(others, ", "))
 	}
-	var others []string
-	shown := -1
-	for i, r := range rules {
-		if shown < 0 && (language == "" || language == r.Language) {
-			shown = i
-		} else {
+	if f.part < 0 || f.part > len(shown) {
+		return secret.Errorf(secret.Invalid, "", "there is no part %d: the rules have %s", f.part, count(len(shown), "part"))
+	}
+	if f.part > 0 {
+		shown = shown[f.part-1 : f.part]
+	}
+	if a.flags.json {
+		return a.rulesJSON(env, rules, shown, f)
+	}
+	if len(shown) > 1 {
+		return secret.Errorf(secret.Invalid, "", "what is to be allowed takes %d policies: the store takes no larger one\n  one at a time:  tacit policy export --env %s --part 1", len(shown), env)
+	}
+	if err := a.print(strings.TrimRight(shown[0].Text, "\n") + "\n"); err != nil {
+		return err
+	}
+	if len(others) > 0 && f.language == "" && !a.flags.quiet {
+		a.warn("these are the rules in %s; also:  --language %s", shown[0].Language, strings.Join(others, ", --language "))
+	}
+	return nil
+}
+
+// ofLanguage parts rules into those of a language, or of the first one, and the
+// other languages.
+func ofLanguage(rules []secret.Rule, language string) (shown []secret.Rule, others []string) {
+	if language == "" && len(rules) > 0 {
+		language = rules[0].Language
+	}
+	for _, r := range rules {
+		if r.Language == language {
+			shown = append(shown, r)
+		} else if !slices.Contains(others, r.Language) {
 			others = append(others, r.Language)
 		}
 	}
-	if shown < 0 {
-		return secret.Errorf(secret.Invalid, "", "the store of %s has no rules in %s\n  there are: %s", env, language, strings.Join(others, ", "))
+	return shown, others
+}
+
+// rulesJSON prints all rules, one object each, or those of a language or a part.
+func (a *app) rulesJSON(env string, rules, shown []secret.Rule, f policyExportFlags) error {
+	if f.language != "" || f.part > 0 {
+		rules = shown
 	}
-	if err := a.print(strings.TrimRight(rules[shown].Text, "\n") + "\n"); err != nil {
-		return err
-	}
-	if len(others) > 0 && language == "" && !a.flags.quiet {
-		a.warn("these are the rules in %s; also:  --language %s", rules[shown].Language, strings.Join(others, ", --language "))
+	for _, r := range rules {
+		if err := a.object(ruleJSON{env, r.Language, r.Text}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
