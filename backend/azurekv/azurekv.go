@@ -102,7 +102,7 @@ func open(s Settings, t tuning) (*Backend, error) {
 func (b *Backend) checkAddress() error {
 	u, err := url.Parse(b.settings.Address)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return secret.Errorf(secret.Invalid, "", "%q is no address of a vault\n  it is like https://my-vault.vault.azure.net", b.settings.Address)
+		return secret.Errorf(secret.Invalid, "", "the address is not that of a vault\n  it is like https://my-vault.vault.azure.net") // and may hold a password
 	}
 	b.host = strings.TrimSuffix(strings.ToLower(u.Host), ":443")
 	b.vault, _, _ = strings.Cut(strings.ToLower(u.Hostname()), ".")
@@ -111,7 +111,7 @@ func (b *Backend) checkAddress() error {
 	}
 	if a := b.settings.Authority; a != "" {
 		if u, err := url.Parse(a); err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-			return secret.Errorf(secret.Invalid, "", "%q is no address of an authority\n  it is like https://login.microsoftonline.us/", a)
+			return secret.Errorf(secret.Invalid, "", "the authority is no address of one\n  it is like https://login.microsoftonline.us/")
 		}
 	}
 	return nil

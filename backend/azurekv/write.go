@@ -137,7 +137,7 @@ func (c call) send(ctx context.Context, writer string, p azsecrets.SetSecretPara
 			r, err = c.c.SetSecret(once, c.az, p, nil)
 			return err
 		})
-		if err == nil && r.ID != nil && r.ID.Version() != "" {
+		if err == nil && idVersion(r.ID) != "" {
 			made := hold(r.ID, r.Attributes, r.ContentType, r.Tags)
 			made.current = true
 			return &made, nil

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -90,6 +91,45 @@ func TestAbuseServer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAbuseCommandsToPaste: a person is told to paste no word that a store chose
+// for them.
+func TestAbuseCommandsToPaste(t *testing.T) {
+	for _, device := range []string{"file/", "$(touch evil)", "x; id", "`id`", "-x y", "a\nb", "\x1b[2J"} {
+		b := hostile(t, Auth{Token: secret.Text("t")}, func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/sys/audit") {
+				_, _ = w.Write(jsonBody(map[string]any{"data": map[string]any{device: map[string]any{"type": "file", "options": map[string]string{"log_raw": "true"}}}}))
+				return
+			}
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"errors":["1 error occurred: permission denied"]}`)
+		})
+		all, err := b.Posture(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range all {
+			if device != "file/" && strings.Contains(f.Remedy, device) || f.Check == asksHashed && f.Status != secret.FindingBad {
+				t.Errorf("%s: %s: %q", f.Check, f.Status, f.Remedy)
+			}
+		}
+	}
+}
+
+// TestAbuseSlowSignIn: a lease is told of at once when its caller gives up,
+// whoever signs in meanwhile.
+func TestAbuseSlowSignIn(t *testing.T) {
+	b := hostile(t, Auth{Token: secret.Text("t")}, func(http.ResponseWriter, *http.Request) {})
+	if err := b.session.take(t.Context()); err != nil { // another caller's turn, which does not end
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	end := time.Now().Add(time.Hour)
+	if got := b.session.atMost(ctx, end); !got.Equal(end) {
+		t.Errorf("it ends at %s", got)
+	}
 }
 
 func respond(t *testing.T, body string) *api.Response {

@@ -57,7 +57,7 @@ func (b *Backend) Issue(ctx context.Context, name secret.Name, ttl time.Duration
 		return l, nil
 	}
 	b.session.lent(l.ID)
-	l.Expires = b.session.atMost(l.Expires)
+	l.Expires = b.session.atMost(ctx, l.Expires)
 	return l, nil
 }
 
@@ -240,7 +240,7 @@ func (b *Backend) Renew(ctx context.Context, id string, ttl time.Duration) (secr
 	switch {
 	case err == nil:
 		b.session.lent(id)
-		return secret.Lease{ID: cmp.Or(got.LeaseID, id), Expires: b.session.atMost(got.ends(asked)), Renewable: got.Renewable}, nil
+		return secret.Lease{ID: cmp.Or(got.LeaseID, id), Expires: b.session.atMost(ctx, got.ends(asked)), Renewable: got.Renewable}, nil
 	case got == nil:
 		return secret.Lease{}, err
 	case got.status < 500 && (got.said(saysNoLease) || got.said("lease expired")):

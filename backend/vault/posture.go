@@ -105,9 +105,18 @@ func (b *Backend) audits(ctx context.Context) ([]secret.Finding, error) {
 	}
 	out := []secret.Finding{good(asksAudit, "%d: %s", len(names), strings.Join(names, " "))}
 	if len(raw) > 0 {
-		return append(out, bad(asksHashed, "vault audit disable "+raw[0]+", and enable it without log_raw", "log_raw writes values as they are: %s", strings.Join(raw, " "))), nil
+		return append(out, bad(asksHashed, "vault audit disable "+pasted(raw[0])+", and enable it without log_raw", "log_raw writes values as they are: %s", strings.Join(raw, " "))), nil
 	}
 	return append(out, good(asksHashed, "no device has log_raw")), nil
+}
+
+// pasted is a name that the store told, in a command to paste: one that a shell
+// would read as more than a word is left for a person to fill in.
+func pasted(name string) string {
+	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.-") != "" {
+		return "NAME"
+	}
+	return name
 }
 
 // ownToken asks what token tacit uses.

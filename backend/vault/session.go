@@ -230,8 +230,11 @@ func (s *session) lending() bool {
 }
 
 // atMost is when a lease ends that the store ends at t: no later than the token.
-func (s *session) atMost(t time.Time) time.Time {
-	<-s.turn
+// The lease is there, so that this is told even where nobody waits for it.
+func (s *session) atMost(ctx context.Context, t time.Time) time.Time {
+	if s.take(ctx) != nil {
+		return t
+	}
 	defer s.give()
 	if s.expires.IsZero() || !t.IsZero() && t.Before(s.expires) {
 		return t

@@ -142,6 +142,7 @@ func TestStoresElsewhereAreApart(t *testing.T) {
 		"within a prefix":         {vault + "prefix = \"a/\"\n", vault + "prefix = \"a/b/\"\n", true},
 		"another port":            {vault, "backend = \"vault\"\naddress = \"https://v.example\"\n", false},
 		"the port that is meant":  {"backend = \"vault\"\naddress = \"https://V.example.\"\n", "backend = \"vault\"\naddress = \"https://v.example:443/\"\n", true},
+		"a way there and back":    {vault, "backend = \"vault\"\naddress = \"https://v.example:8200/x/../\"\n", true},
 		"another mount":           {vault + "mount = \"a\"\n", vault + "mount = \"b\"\n", false},
 		"the mount that is meant": {vault, vault + "mount = \"secret/\"\n", true},
 		"the engine by its path":  {vault, vault + "mount = \"secret/data\"\nkv_version = 1\n", true},

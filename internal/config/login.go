@@ -59,7 +59,7 @@ func (x *Opened) vaultLogin(l Login, e Environment, o LoginOptions) (Login, erro
 	if err != nil {
 		return l, err
 	}
-	l.TokenFile = cmp.Or(file, x.sys.tokenFile())
+	l.TokenFile = cmp.Or(file, x.sys.tokenFile(x.vaultVars(e)))
 	switch method {
 	case methodUserpass:
 		if l.Username = cmp.Or(o.Username, deref(auth.Username, "")); l.Username == "" {

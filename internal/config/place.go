@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 )
@@ -169,5 +170,5 @@ func normalAddress(s string) string {
 		port = map[string]string{"https": "443", "http": "80"}[strings.ToLower(u.Scheme)]
 	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	return net.JoinHostPort(host, port) + strings.TrimRight(u.Path, "/")
+	return net.JoinHostPort(host, port) + strings.TrimRight(path.Clean("/"+u.Path), "/") // as the clients join it
 }

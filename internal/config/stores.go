@@ -30,10 +30,7 @@ import (
 // to a server that it is not for.
 func (x *Opened) vaultSettings(ctx context.Context, e Environment) (vault.Settings, error) {
 	said := e.said
-	env := x.sys.vaultVar
-	if e.Address != "" && env("ADDR") != "" && !sameAddress(e.Address, env("ADDR")) {
-		env = func(string) string { return "" }
-	}
+	env := x.vaultVars(e)
 	s := vault.Settings{
 		Address: cmp.Or(e.Address, env("ADDR")), Namespace: cmp.Or(deref(said.Namespace, ""), env("NAMESPACE")),
 		Mount: strings.Trim(e.Mount, "/"), Version: deref(said.KVVersion, 0),
@@ -59,6 +56,15 @@ func (x *Opened) vaultSettings(ctx context.Context, e Environment) (vault.Settin
 	s.TLS.ServerName = cmp.Or(s.TLS.ServerName, env("TLS_SERVER_NAME"))
 	s.Auth, err = x.vaultAuth(ctx, e, env)
 	return s, err
+}
+
+// vaultVars reads the variables of Vault's clients that count for an
+// environment: none where they are about another server.
+func (x *Opened) vaultVars(e Environment) func(name string) string {
+	if addr := x.sys.vaultVar("ADDR"); e.Address != "" && addr != "" && !sameAddress(e.Address, addr) {
+		return func(string) string { return "" }
+	}
+	return x.sys.vaultVar
 }
 
 // declaredIn lists what is declared for an environment and lies in it, by the
@@ -112,7 +118,7 @@ func (x *Opened) vaultAuth(ctx context.Context, e Environment, env func(string) 
 		if t := env("TOKEN"); a.TokenFile == "" && t != "" {
 			a.Token = secret.Text(t)
 		} else if a.TokenFile == "" {
-			a.TokenFile = x.sys.tokenFile()
+			a.TokenFile = x.sys.tokenFile(env)
 		}
 	case "approle":
 		a.RoleID, a.Wrapped = cmp.Or(deref(said.RoleID, ""), env("ROLE_ID")), deref(said.Wrapped, false)
@@ -307,9 +313,10 @@ func (s System) path(p string) string {
 	return filepath.Join(s.Dir, p)
 }
 
-// tokenFile is where Vault's clients leave their token.
-func (s System) tokenFile() string {
-	if p := s.path(s.vaultVar("TOKEN_PATH")); p != "" {
+// tokenFile is where Vault's clients leave their token; env returns their
+// variables.
+func (s System) tokenFile(env func(name string) string) string {
+	if p := s.path(env("TOKEN_PATH")); p != "" {
 		return p
 	}
 	return filepath.Join(s.Home, ".vault-token")

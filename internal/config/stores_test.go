@@ -183,9 +183,9 @@ func TestFilesOutside(t *testing.T) {
 // A token is for the server that VAULT_ADDR names: another server that the
 // files name is not shown it, nor believed by its authorities.
 func TestAbuseTokenOfAnotherServer(t *testing.T) {
-	x, e := asking(t, vaultEnv, map[string]string{"VAULT_ADDR": "https://other.example:8200", "VAULT_TOKEN": "canary", "VAULT_CACERT": "/other.pem", "VAULT_NAMESPACE": "n"})
+	x, e := asking(t, vaultEnv, map[string]string{"VAULT_ADDR": "https://other.example:8200", "VAULT_TOKEN": "canary", "VAULT_CACERT": "/other.pem", "VAULT_NAMESPACE": "n", "VAULT_TOKEN_PATH": "/other-token"})
 	s, err := x.vaultSettings(t.Context(), e)
-	if err != nil || !s.Auth.Token.IsZero() || s.TLS.CACert != "" || s.Namespace != "" || s.Address != "https://v.example:8200" {
+	if err != nil || s.Auth.TokenFile == "/other-token" || !s.Auth.Token.IsZero() || s.TLS.CACert != "" || s.Namespace != "" || s.Address != "https://v.example:8200" {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
