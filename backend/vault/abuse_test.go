@@ -117,6 +117,25 @@ func TestAbuseCommandsToPaste(t *testing.T) {
 	}
 }
 
+// TestAbuseLeaseRules: a rule for one lease is about that one, whatever stands
+// in its name.
+func TestAbuseLeaseRules(t *testing.T) {
+	b := hostile(t, Auth{Token: secret.Text("t")}, func(http.ResponseWriter, *http.Request) {})
+	for _, name := range []secret.Name{"db/creds/*?x=1", "db/+/app?x=1", "db/creds/+?x=1", "db/creds/a*b", "db/creds/a*b?x=1", "db/creds/{{identity.entity.id}}?x=1", "*/creds/app"} {
+		for _, v := range []secret.Verb{secret.Issue, secret.Renew, secret.Revoke} {
+			rules, err := b.Rules([]secret.Name{name}, v)
+			if secret.KindOf(err) != secret.Invalid || rules != nil {
+				t.Errorf("%s %s: %v, %v", v, name, rules, err)
+			}
+		}
+	}
+	for _, name := range []secret.Name{"pki/issue/web?common_name=*.example.com", "db/creds/app"} {
+		if rules, err := b.Rules([]secret.Name{name}, secret.Issue, secret.Revoke); err != nil || len(rules) != 1 || strings.Contains(rules[0].Text, "*.example") {
+			t.Errorf("%s: %v, %v", name, rules, err)
+		}
+	}
+}
+
 // TestAbuseSlowSignIn: a lease is told of at once when its caller gives up,
 // whoever signs in meanwhile.
 func TestAbuseSlowSignIn(t *testing.T) {

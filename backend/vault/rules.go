@@ -23,10 +23,10 @@ func (b *Backend) Rules(names []secret.Name, verbs ...secret.Verb) ([]secret.Rul
 		if err := n.Check(); err != nil {
 			return nil, err
 		}
-		if err := sayable(n); err != nil {
-			return nil, err
-		}
 		for _, v := range verbs {
+			if err := sayable(n, v); err != nil {
+				return nil, err
+			}
 			if err := b.allow(&p, n, v); err != nil {
 				return nil, err
 			}
@@ -40,10 +40,16 @@ func (b *Backend) Rules(names []secret.Name, verbs ...secret.Verb) ([]secret.Rul
 }
 
 // sayable refuses names that mean more than themselves in a policy: the store
-// knows no way to write them otherwise.
-func sayable(n secret.Name) error {
+// knows no way to write them otherwise. Of a lease the path counts, and its id
+// is compared with a pattern in which each * is any text.
+func sayable(n secret.Name, v secret.Verb) error {
 	s := string(n)
-	if strings.HasSuffix(s, "*") || strings.Contains(s, "{{") || strings.Contains(s, "}}") || slices.Contains(strings.Split(s, "/"), "+") || strings.Contains(s, "+*") {
+	pattern := false
+	if ofLease(v) {
+		s, _, _ = strings.Cut(s, "?")
+		pattern = strings.Contains(s, "*")
+	}
+	if pattern || strings.HasSuffix(s, "*") || strings.Contains(s, "{{") || strings.Contains(s, "}}") || slices.Contains(strings.Split(s, "/"), "+") || strings.Contains(s, "+*") {
 		return secret.Errorf(secret.Invalid, n, "no policy of Vault can name this alone: it takes +, * and {{ }} for patterns\n  tacit rename %s NEW", n)
 	}
 	return nil
@@ -51,7 +57,7 @@ func sayable(n secret.Name) error {
 
 // allow adds what a verb needs at a name.
 func (b *Backend) allow(p *policy, n secret.Name, v secret.Verb) error {
-	if v == secret.Issue || v == secret.Renew || v == secret.Revoke {
+	if ofLease(v) {
 		p.lease(string(n), v)
 		return nil
 	}
@@ -74,6 +80,9 @@ func (b *Backend) allow(p *policy, n secret.Name, v secret.Verb) error {
 	}
 	return nil
 }
+
+// ofLease tells the verbs of leases.
+func ofLease(v secret.Verb) bool { return v == secret.Issue || v == secret.Renew || v == secret.Revoke }
 
 // allowPlain is allow for version 1 of the engine, which has one path for all.
 func (b *Backend) allowPlain(p *policy, n secret.Name, v secret.Verb) bool {
