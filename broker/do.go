@@ -35,6 +35,7 @@ type call struct {
 	decision policy.Decision
 	start    time.Time
 	begun    *uint64
+	patience time.Duration // bounds the store's part of the call; zero: the environment's Timeout
 }
 
 // prepare checks, resolves and decides. A denial is recorded, and returned.
@@ -227,7 +228,7 @@ func within[T any](q *call, f func(ctx context.Context, b secret.Backend) (T, er
 	if err != nil {
 		return out, q.env.outside(err, q.name)
 	}
-	ctx, cancel := context.WithTimeout(q.ctx, q.env.Timeout)
+	ctx, cancel := context.WithTimeout(q.ctx, cmp.Or(q.patience, q.env.Timeout))
 	defer cancel()
 	if q.env.Exclusive && q.verb.Changes() {
 		lock := q.env.lock(q.full)

@@ -19,6 +19,8 @@ type LastKnown interface {
 	// Last returns one Kept for each part, in order. One that is too old, or not
 	// there, has a zero Read, and Why says so.
 	Last(ctx context.Context, now time.Time, parts []Part) ([]Kept, error)
+	// Holds reports whether Last would return all of parts. It changes nothing.
+	Holds(ctx context.Context, now time.Time, parts []Part) bool
 	// Drop forgets all parts of secrets, because they changed.
 	Drop(ctx context.Context, now time.Time, names ...secret.Name) error
 }
@@ -56,6 +58,9 @@ type Given struct {
 // The error says that what was read could not be kept; the answers are good.
 func (b *Broker) GiveAll(ctx context.Context, c secret.Caller, refs []secret.Ref, last bool) ([]Given, error) {
 	r := b.reading(ctx, c, secret.Get, refs)
+	if last {
+		r.hurry()
+	}
 	r.fetch()
 	if last {
 		r.recall()
@@ -64,6 +69,25 @@ func (b *Broker) GiveAll(ctx context.Context, c secret.Caller, refs []secret.Ref
 		return r.out, nil
 	}
 	return r.out, r.keep()
+}
+
+// LastWait is how long a store is waited for where last known values of all that
+// is asked of it are there: much longer than it takes to answer, and not as long
+// as where nothing can be had without it.
+const LastWait = 10 * time.Second
+
+// hurry has stores waited for less long whose last known values are all there.
+// With one of them missing the command does not start, and the store gets all the
+// time there is.
+func (r *reading) hurry() {
+	for e, at := range r.byKeeper(func(int) bool { return true }) {
+		if !e.Last.Holds(r.ctx, r.b.now(), r.parts(at)) {
+			continue
+		}
+		for _, i := range at {
+			r.calls[i].patience = min(LastWait, e.Timeout)
+		}
+	}
 }
 
 // recall gives the last known value of what could not be asked for.

@@ -2,9 +2,11 @@ package broker_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tacit-secrets/tacit/audit"
@@ -43,6 +45,12 @@ func (k *keeper) Last(_ context.Context, _ time.Time, parts []broker.Part) ([]br
 		}
 	}
 	return out, k.fail
+}
+
+func (k *keeper) Holds(_ context.Context, _ time.Time, parts []broker.Part) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !slices.ContainsFunc(parts, func(p broker.Part) bool { return k.kept[p].Read.IsZero() })
 }
 
 func (k *keeper) Drop(_ context.Context, _ time.Time, names ...secret.Name) error {
@@ -289,6 +297,61 @@ func TestAbuseLastKnown(t *testing.T) {
 			t.Errorf("it was given without a record: %+v", g[0])
 		}
 	})
+}
+
+// A store that says nothing is waited for as long as the environment says, but
+// where all that is asked for can be given without it.
+func TestASilentStoreIsWaitedForLessLongWhereAllIsKept(t *testing.T) {
+	const timeout = 45 * time.Second
+	for _, tt := range []struct {
+		name  string
+		last  bool
+		names []string
+		want  time.Duration
+	}{
+		{"all-kept", true, []string{"a", "b"}, broker.LastWait},
+		{"one-kept", true, []string{"a"}, broker.LastWait},
+		{"one-not-kept", true, []string{"a", "z"}, timeout},
+		{"not-asked-for", false, []string{"a", "b"}, timeout},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := &keeper{t: &trace{}, kept: map[broker.Part]broker.Kept{}}
+				h := open(t, func(e *broker.Env) {
+					*e = broker.Env{Open: func(context.Context) (secret.Backend, error) { return silent{mem.New(nil)}, nil }, Timeout: timeout, Last: k}
+				})
+				for _, n := range []secret.Name{"a", "b"} {
+					k.kept[broker.Part{Name: n}] = broker.Kept{Version: secret.Version{Value: secret.Text(canary)}, Read: h.clock.now()}
+				}
+				begun := time.Now()
+				given := h.give(t, mia(), tt.last, tt.names...)
+				if took := time.Since(begun); took != tt.want {
+					t.Errorf("it waited %v, want %v", took, tt.want)
+				}
+				if (given[0].Err == nil) != tt.last {
+					t.Errorf("%+v", given[0])
+				}
+				time.Sleep(timeout) // the request itself ends with the environment's time
+			})
+		})
+	}
+}
+
+// silent is a store that never answers.
+type silent struct{ *mem.Store }
+
+func (silent) Get(ctx context.Context, _ secret.Name, _ secret.At) (secret.Version, error) {
+	<-ctx.Done()
+	return secret.Version{}, ctx.Err()
+}
+
+func (silent) GetBatch(ctx context.Context, names []secret.Name) []secret.Result {
+	<-ctx.Done()
+	out := make([]secret.Result, len(names))
+	for i := range out {
+		out[i].Err = ctx.Err()
+	}
+	return out
 }
 
 func TestWhatCannotBeKeptIsGivenAllTheSame(t *testing.T) {

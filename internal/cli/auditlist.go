@@ -152,9 +152,13 @@ func outcomeOf(r audit.Record) string {
 	if r.Number > 0 {
 		parts = append(parts, "version "+strconv.FormatUint(r.Number, 10))
 	}
-	if r.Reason != "" && r.Outcome != "ok" {
+	switch {
+	case r.Reason != "" && r.Outcome != "ok":
 		because, _, _ := strings.Cut(r.Reason, "\n")
 		parts = append(parts, because)
+	case r.Reason != "" && r.Verb == secret.Get: // the store was not asked: a last known value, and how old
+		what, _, _ := strings.Cut(r.Reason, ": ")
+		parts = append(parts, what)
 	}
 	if r.For != "" {
 		parts = append(parts, "for "+r.For)

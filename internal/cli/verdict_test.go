@@ -37,4 +37,8 @@ func TestVerdictOnASoundLog(t *testing.T) {
 	if got := outcomeOf(begun); got != "outcome unknown" {
 		t.Errorf("a change that began alone is shown as %q", got)
 	}
+	old := audit.Record{Verb: "get", Outcome: "ok", Number: 1, Reason: "last known value, 3h0m0s old: far:app/key: no route to host", For: "run make"}
+	if got := outcomeOf(old); got != "ok, version 1, last known value, 3h0m0s old, for run make" {
+		t.Errorf("a last known value is shown as %q", got)
+	}
 }

@@ -195,6 +195,12 @@ func (k *lastKnown) Last(ctx context.Context, now time.Time, parts []broker.Part
 	return out, k.db.Update(ctx, func(tx *state.Tx) error { return lastTx{tx}.put(clockKey(), lastRow{Read: now.UnixNano()}) })
 }
 
+// Holds implements broker.LastKnown.
+func (k *lastKnown) Holds(ctx context.Context, now time.Time, parts []broker.Part) bool {
+	out, err := k.look(ctx, now, parts)
+	return err == nil && !slices.ContainsFunc(out, func(p broker.Kept) bool { return p.Read.IsZero() })
+}
+
 func (k *lastKnown) look(ctx context.Context, now time.Time, parts []broker.Part) (out []broker.Kept, err error) {
 	err = k.db.View(ctx, func(tx *state.Tx) error {
 		out = make([]broker.Kept, len(parts))

@@ -89,6 +89,38 @@ func TestLastKnownValuesAreRenewed(t *testing.T) {
 	o.gives(t, time.Hour)
 }
 
+// To ask whether there is something to give is not to give it: the clock that
+// giving sets stays.
+func TestLastKnownHoldsWhatLastWouldReturn(t *testing.T) {
+	o := newOutage(t, offlineTOML)
+	o.run(t, "prod:app/key")
+	x, _ := o.open(t)
+	defer closeIt(t, x)
+	e, err := x.Project.Environment("prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, was := x.lastKnown(e), x.db.Generation()
+	key, other := broker.Part{Name: "prod/app/key"}, broker.Part{Name: "prod/app/db"}
+	for _, tt := range []struct {
+		later time.Duration
+		parts []broker.Part
+		want  bool
+	}{
+		{0, []broker.Part{key}, true},
+		{0, []broker.Part{key, other}, false},
+		{24 * time.Hour, []broker.Part{key}, false},
+		{-time.Hour, []broker.Part{key}, false},
+	} {
+		if got := k.Holds(t.Context(), o.now.Add(tt.later), tt.parts); got != tt.want {
+			t.Errorf("%v later, of %d: %v, want %v", tt.later, len(tt.parts), got, tt.want)
+		}
+	}
+	if now := x.db.Generation(); now != was {
+		t.Errorf("it wrote: generation %d after %d", now, was)
+	}
+}
+
 func TestAbuseLastKnown(t *testing.T) {
 	t.Run("revoked-value-comes-back-at-most-for-the-duration", func(t *testing.T) {
 		// Revoked in the store itself, and the network blocked at once.
