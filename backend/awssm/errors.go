@@ -17,10 +17,14 @@ import (
 
 // interrupted is the error of a context that is done; nil if it is not.
 func interrupted(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	switch err := ctx.Err(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded): // nobody interrupted anything
+		return &secret.Error{Kind: secret.Unavailable, Text: "AWS did not answer in time", Err: err}
+	default:
 		return &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: err}
 	}
-	return nil
 }
 
 // named gives an error that has no name the name of a secret.

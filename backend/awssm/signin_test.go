@@ -395,6 +395,10 @@ func TestNewReachesNothing(t *testing.T) {
 	cancel()
 	_, err := b.Get(ctx, "app/db", secret.At{})
 	tells(t, err, secret.Unavailable, "interrupted")
+	late, over := context.WithDeadline(t.Context(), time.Now())
+	defer over()
+	_, err = b.Get(late, "app/db", secret.At{})
+	tells(t, err, secret.Unavailable, "did not answer in time")
 	if len(n.met) != 0 {
 		t.Errorf("%v", n.met)
 	}

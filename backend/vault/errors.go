@@ -101,7 +101,10 @@ func (b *Backend) failed(ctx context.Context, r request, err error) error {
 	if e, ok := errors.AsType[*secret.Error](err); ok {
 		return named(e, r.name)
 	}
-	if ctx.Err() != nil {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded): // nobody interrupted anything
+		return &secret.Error{Kind: secret.Unavailable, Name: r.name, Text: b.where + " did not answer in time", Err: ctx.Err()}
+	case ctx.Err() != nil:
 		return &secret.Error{Kind: secret.Unavailable, Name: r.name, Text: "interrupted, while " + b.where + " was asked", Err: ctx.Err()}
 	}
 	if errors.Is(err, errStrange) {

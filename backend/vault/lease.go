@@ -84,7 +84,8 @@ func (a *answer) ends(asked time.Time) time.Time {
 // issued is a request that makes a credential.
 type issued struct {
 	request
-	leaseless bool // the engine gives no lease, and the credential is one all the same
+	leaseless bool   // the engine gives no lease, and the credential is one all the same
+	roles     string // where most engines list the rules that they issue by
 }
 
 // issuing makes the request for a name: it asks what is mounted there.
@@ -105,6 +106,10 @@ func (b *Backend) issuing(ctx context.Context, name secret.Name, ttl time.Durati
 	r := issued{
 		request:   request{method: http.MethodGet, path: path, name: name, capability: "read", once: true},
 		leaseless: engine.kind == "pki" && strings.HasPrefix(below, "issue/") || strings.HasPrefix(below, "static-cred"),
+		roles:     engine.path + "roles",
+	}
+	if strings.HasPrefix(below, "static-cred") {
+		r.roles = engine.path + "static-roles"
 	}
 	if len(params) == 0 && !engine.posts(below) {
 		return r, nil
@@ -221,7 +226,7 @@ func (b *Backend) notIssued(r issued, got *answer, err error) error {
 		return err
 	}
 	if got.status < 500 && (got.said(saysNoRole) || got.said(saysRoleMissing) || got.said("does not exist") || got.status == http.StatusNotFound && !b.elsewhere(got)) {
-		return secret.Errorf(secret.NotFound, r.name, "%s has no rules by which it would issue %s\n  vault list %s", b.where, r.path, r.path[:strings.LastIndexByte(r.path, '/')+1])
+		return secret.Errorf(secret.NotFound, r.name, "%s has no rules by which it would issue %s\n  vault list %s", b.where, r.path, r.roles)
 	}
 	return err
 }

@@ -108,7 +108,7 @@ func TestDatabaseLease(t *testing.T) {
 	if _, err := b.Renew(t.Context(), l.ID, 0); !errors.Is(err, secret.NotFound) {
 		t.Errorf("renewed what ended: %v", err)
 	}
-	if _, err := b.Issue(t.Context(), secret.Name(mount+"/creds/none"), 0); !errors.Is(err, secret.NotFound) || !strings.Contains(err.Error(), "vault list") {
+	if _, err := b.Issue(t.Context(), secret.Name(mount+"/creds/none"), 0); !errors.Is(err, secret.NotFound) || !strings.Contains(err.Error(), "vault list "+mount+"/roles") {
 		t.Errorf("no such role: %v", err)
 	}
 }

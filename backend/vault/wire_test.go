@@ -170,6 +170,12 @@ func TestUnknownOutcomeIsSaid(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v hides why it was given up", err)
 	}
+
+	p.Set(fault.Rule{On: onPath("GET", "/data/"), Do: fault.Hang})
+	late, over := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer over()
+	_, err = b.Get(late, "a", secret.At{})
+	fails(t, err, secret.Unavailable, "did not answer in time")
 }
 
 // What of a write was kept is said, where not all was.
