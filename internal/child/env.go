@@ -64,6 +64,20 @@ func Build(base []string, add []Var, clean bool) ([]string, error) {
 	return env, nil
 }
 
+// Without takes variables out of an environment, and returns what is left and the
+// names of those that held something. gone tells which; it is asked in capitals
+// where the system tells no others apart.
+func Without(base []string, gone func(name string) bool) (rest, names []string) {
+	for _, e := range base {
+		if name, value, ok := strings.Cut(e, "="); ok && value != "" && gone(canonical(name)) {
+			names = append(names, name)
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	return rest, names
+}
+
 // reserved reports whether a variable is tacit's own to set or to take away.
 func reserved(name string) bool {
 	return mark(name) || unlocks(name) || strings.HasPrefix(strings.ToUpper(name), "TACIT_")

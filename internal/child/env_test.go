@@ -89,6 +89,24 @@ func TestBuild(t *testing.T) {
 
 // TestBuildProperties: whatever was there, no variable of tacit's own is left
 // but the mark, no name comes twice by what was added, and clean keeps less.
+func TestWithout(t *testing.T) {
+	base := []string{"A=1", "TOKEN=a=b", "EMPTY=", "TOKEN_FILE=/t", "=C:=C:\\", "odd", "TOKEN=2"}
+	asked := map[string]bool{}
+	rest, names := Without(base, func(name string) bool { asked[name] = true; return name == "TOKEN" || name == "EMPTY" || name == "odd" })
+	if got := strings.Join(names, " "); got != "TOKEN TOKEN" {
+		t.Errorf("gone are %q", got)
+	}
+	if want := []string{"A=1", "EMPTY=", "TOKEN_FILE=/t", "=C:=C:\\", "odd"}; !slices.Equal(rest, want) {
+		t.Errorf("left is %q, want %q", rest, want)
+	}
+	if asked["odd"] || asked["a=b"] {
+		t.Errorf("asked of what is no variable: %v", asked)
+	}
+	if len(base) != 7 || base[1] != "TOKEN=a=b" {
+		t.Errorf("it changed what it was given: %q", base)
+	}
+}
+
 func TestBuildProperties(t *testing.T) {
 	name := rapid.StringMatching(`(TACIT_)?[A-C_]{1,3}`)
 	rapid.Check(t, func(t *rapid.T) {

@@ -55,3 +55,6 @@ func check(path string) error {
 }
 
 func sameName(a, b string) bool { return a == b }
+
+// canonical is a name as one compares it with another.
+func canonical(name string) string { return name }

@@ -25,3 +25,6 @@ func lookup(command, dir string, _ []string) (string, int, error) {
 }
 
 func sameName(a, b string) bool { return strings.EqualFold(a, b) }
+
+// canonical is a name as one compares it with another.
+func canonical(name string) string { return strings.ToUpper(name) }

@@ -144,7 +144,10 @@ func (a *app) runDeclared(ctx context.Context, argv []string, f runFlags) (child
 		return child.Result{}, err
 	}
 	lent.last = false // to what runs, a last known value is nothing new
-	p := childPlan{got: got, lent: lent.any(), clean: f.clean, redact: !f.noRedact, agent: caller.Principal.IsAgent()}
+	p := childPlan{got: got, environ: a.sys.Environ, lent: lent.any(), clean: f.clean, redact: !f.noRedact, agent: caller.Principal.IsAgent()}
+	if p.agent {
+		p.environ = a.withhold(o, argv[0], p)
+	}
 	if caller.Principal != o.Caller.Principal {
 		p.mark = identity.FormatSession(caller)
 		done, err := a.sys.BeginSession(caller)

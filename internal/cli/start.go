@@ -17,12 +17,13 @@ import (
 
 // childPlan is what a child is given.
 type childPlan struct {
-	got    []config.Resolved
-	clean  bool   // nothing else of the environment
-	redact bool   // search the output
-	agent  bool   // it was given as an agent
-	lent   bool   // some of it are leases
-	mark   string // of the agent's session that begins here; empty: none does
+	got     []config.Resolved
+	environ []string // what it has besides, as far as tacit does not set it
+	clean   bool     // nothing else of the environment
+	redact  bool     // search the output
+	agent   bool     // it was given as an agent
+	lent    bool     // some of it are leases
+	mark    string   // of the agent's session that begins here; empty: none does
 }
 
 // start runs the child with its secrets and tells what was replaced in its
@@ -64,7 +65,7 @@ func (a *app) prepare(argv []string, p childPlan) (cfg child.Config, files *chil
 	if err != nil {
 		return cfg, nil, err
 	}
-	environ, err := child.Build(marked(a.sys.Environ, p.mark), vars, p.clean)
+	environ, err := child.Build(marked(p.environ, p.mark), vars, p.clean)
 	cfg = child.Config{Argv: argv, Env: environ, Stdin: a.In, Stdout: a.Out, Stderr: a.Err, Limits: a.Limits}
 	if err == nil && p.redact {
 		cfg.Redact, err = a.matcher(p.got)
@@ -73,6 +74,20 @@ func (a *app) prepare(argv []string, p childPlan) (cfg child.Config, files *chil
 		err, files = errors.Join(err, files.Close()), nil
 	}
 	return cfg, files, err
+}
+
+// withhold is the environment without what tacit signs in to stores with: an
+// agent that has that has no need of a grant.
+func (a *app) withhold(o *config.Opened, program string, p childPlan) []string {
+	rest, names := o.Withhold(a.sys.Environ)
+	names = slices.DeleteFunc(names, func(n string) bool { // what tacit.toml declares is given all the same
+		return slices.ContainsFunc(p.got, func(g config.Resolved) bool { return g.Var == n })
+	})
+	slices.Sort(names)
+	if len(names) > 0 && !p.clean {
+		a.warn("%s is not given %s: whoever has that can sign in to a store of this project\n  if it has to have that, say in your own %s:  run.keep = [\"%s\"]", program, strings.Join(names, ", "), config.UserFileName, strings.Join(names, "\", \""))
+	}
+	return rest
 }
 
 // marked puts the mark of an agent's session into an environment: what runs in

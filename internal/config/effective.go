@@ -68,6 +68,7 @@ func userSettings(s System, u User) []Effective {
 		{Setting: "audit.dir", Value: u.Audit.Dir},
 		{Setting: "audit.sink", Value: u.Audit.Sink},
 		{Setting: "offline.protected", Value: map[bool]string{true: "true"}[u.Offline.Protected]},
+		{Setting: "run.keep", Value: strings.Join(u.Run.Keep, " ")},
 		{Setting: "unlock.identities", Value: strings.Join(u.Unlock.Identities, " ")},
 		{Setting: "unlock.credential", Value: u.Unlock.Credential},
 		{Setting: "unlock.command", Value: strings.Join(u.Unlock.Command, " ")},

@@ -44,6 +44,7 @@ func Settings() []Setting {
 		{Name: "audit.dir", Weakens: true, Doc: "the folder of the audit log"},
 		{Name: "audit.sink", Weakens: true, Doc: "stderr or unix:/path: send records there instead of keeping them in files"},
 		{Name: "offline.protected", Weakens: true, Doc: "keep last known values of protected environments too, where tacit.toml says offline"},
+		{Name: "run.keep", Weakens: true, Doc: "variables that an agent's command keeps although an environment signs in with them"},
 		{Name: "unlock.identities", Weakens: true, Doc: "age identity files and SSH key files that unlock stores"},
 		{Name: "unlock.credential", Weakens: true, Doc: "the systemd credential that unlocks stores"},
 		{Name: "unlock.command", Weakens: true, Doc: "a command that prints the key of a store"},

@@ -21,6 +21,12 @@ type User struct {
 	Unlock    UserUnlock `toml:"unlock"`
 
 	Offline UserOffline `toml:"offline"`
+	Run     UserRun     `toml:"run"`
+}
+
+// UserRun says what an agent's command gets besides what a grant lets it.
+type UserRun struct {
+	Keep []string `toml:"keep"` // variables that are not withheld
 }
 
 // UserOffline says where last known values may be kept.
@@ -71,6 +77,9 @@ func (u *User) check(path string) error {
 	}
 	if u.Audit.Dir != "" && !filepath.IsAbs(u.Audit.Dir) {
 		return secret.Errorf(secret.Invalid, "", "%s: audit.dir is no absolute path", path)
+	}
+	if err := checkKeep(path, u.Run.Keep); err != nil {
+		return err
 	}
 	for _, a := range u.PlainHTTP {
 		if err := checkAddress(a); err != nil || !strings.HasPrefix(a, "http://") {
