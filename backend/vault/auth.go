@@ -44,7 +44,7 @@ func (b *Backend) newSigner(a Auth) (signer, error) {
 		return b.newJWTSigner(a)
 	case "userpass":
 		return b.newUserpassSigner(a)
-	case "cert":
+	case methodCert:
 		return b.newCertSigner(a)
 	case "aws":
 		return b.newAWSSigner(a)

@@ -15,6 +15,7 @@ import (
 // The methods of signing in, by the names that Vault gives their mounts.
 const (
 	methodUserpass = "userpass"
+	methodCert     = "cert"
 
 	// serviceAccount is where Kubernetes puts a pod's token.
 	serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/token"

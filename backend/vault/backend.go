@@ -219,5 +219,5 @@ func deleted(k secret.Kind, n secret.Name) *secret.Error {
 
 // patient is how long a busy store is waited for.
 func patient() retry {
-	return retry{tries: 6, total: 45 * time.Second, base: 250 * time.Millisecond, most: 8 * time.Second}
+	return retry{tries: 6, dials: 4, total: 45 * time.Second, base: 250 * time.Millisecond, most: 8 * time.Second}
 }

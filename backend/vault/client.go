@@ -84,7 +84,10 @@ func (a *answer) said(text string) bool {
 
 // unclear says that a request may or may not have been carried out, and why.
 // It never leaves the package.
-type unclear struct{ error }
+type unclear struct {
+	error
+	tell string // Retry-After
+}
 
 // Unwrap returns why.
 func (u unclear) Unwrap() error { return u.error }
@@ -101,6 +104,7 @@ const errStrange flaw = "the answer is not one of Vault"
 // retry says how long a busy store is waited for.
 type retry struct {
 	tries      int
+	dials      int           // tries where there is not even a connection: most often it is the address, or the network
 	total      time.Duration // of all waits
 	base, most time.Duration // of the first wait, and of the longest
 }
@@ -117,14 +121,24 @@ func (r *retry) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// wait is the time before another try: what the store asks for, else twice as
-// long each time, with jitter, so that many callers do not come back at once.
-func (r *retry) wait(try int, told string) time.Duration {
-	if seconds, err := strconv.ParseUint(told, 10, 31); err == nil { // more than that is no time to wait
-		return time.Duration(seconds) * time.Second
+// after is how many tries there are at most, where the last one ended so.
+func (r *retry) after(err error) int {
+	if err != nil && wire.Unsent(err) {
+		return min(r.tries, r.dials)
 	}
+	return r.tries
+}
+
+// wait is the time before another try: twice as long each time, with jitter, so
+// that many callers do not come back at once, and so much more than the store
+// asks for. It asks for whole seconds and cuts off the rest: less than one is 0.
+func (r *retry) wait(try int, told string) time.Duration {
 	d := min(r.base<<try, r.most)
-	return d/2 + rand.N(d/2+1) //nolint:gosec // jitter, no secret
+	d = d/2 + rand.N(d/2+1)                                          //nolint:gosec // jitter, no secret
+	if seconds, err := strconv.ParseUint(told, 10, 31); err == nil { // more than that is no time to wait
+		d += time.Duration(seconds) * time.Second
+	}
+	return d
 }
 
 // do sends a request until it is answered for good. What it returns without an
@@ -148,7 +162,7 @@ func (b *Backend) do(ctx context.Context, r request) (*answer, error) {
 		if again {
 			wait := b.retry.wait(try, told)
 			left -= wait
-			again = try+1 < b.retry.tries && left >= 0 && b.retry.pause(ctx, wait) == nil
+			again = try+1 < b.retry.after(err) && left >= 0 && b.retry.pause(ctx, wait) == nil
 		}
 		if !again {
 			return b.done(ctx, r, got, err)
@@ -160,11 +174,11 @@ func (b *Backend) do(ctx context.Context, r request) (*answer, error) {
 func (b *Backend) done(ctx context.Context, r request, got *answer, err error) (*answer, error) {
 	switch {
 	case err != nil && r.once && !wire.Unsent(err):
-		return nil, unclear{b.failed(ctx, r, err)}
+		return nil, unclear{error: b.failed(ctx, r, err)}
 	case err != nil:
 		return nil, b.failed(ctx, r, err)
 	case got.status >= 500 && r.once && !got.said("sealed") && !tooLarge(got):
-		return nil, unclear{b.classify(r, got)}
+		return nil, unclear{b.classify(r, got), got.tell}
 	case got.status >= 500, got.status == http.StatusTooManyRequests, got.status == http.StatusPreconditionFailed:
 		return nil, b.classify(r, got)
 	default:

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func (b *Backend) classify(r request, got *answer) *secret.Error {
 	case got.said(saysNoRoute):
 		return secret.Errorf(secret.Invalid, r.name, "nothing is mounted at %s/ of %s\n  vault secrets enable -path=%[1]s kv-v2", b.settings.Mount, b.where)
 	case got.said(saysNoSpace):
-		return secret.Errorf(secret.Invalid, r.name, "%s has no namespace %s\n  vault namespace list", b.where, b.settings.Namespace)
+		return secret.Errorf(secret.Invalid, r.name, "%s has no namespace %s\n  vault namespace list", b.where, cmp.Or(r.space, b.settings.Namespace))
 	case got.said(saysOther):
 		b.mount.forget()
 		return secret.Errorf(secret.Unavailable, r.name, "%s/ of %s is of another version of the KV engine than it was, or than the settings say\n  kv_version = 2", b.settings.Mount, b.where)
@@ -63,7 +64,7 @@ func (b *Backend) classify(r request, got *answer) *secret.Error {
 }
 
 func later(told string) string {
-	if told == "" || strings.Trim(told, "0123456789") != "" || len(told) > 9 {
+	if strings.Trim(told, "0") == "" || strings.Trim(told, "0123456789") != "" || len(told) > 9 {
 		return ""
 	}
 	return ", and asks to wait " + told + " s"

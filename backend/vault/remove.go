@@ -169,6 +169,9 @@ func (b *Backend) Destroy(ctx context.Context, n secret.Name) error {
 		case try == maxLost:
 			return unwrapped(err)
 		}
+		if b.standBack(ctx, try, err) != nil {
+			return unwrapped(err)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -298,28 +297,25 @@ func tokenIn(got *answer) (signed, bool) {
 	}, true
 }
 
-// login signs in at a method. how says in few words what is shown to it.
+// login signs in at a method. how says in few words what is shown to it. It is
+// tried again like a read, though a token whose answer is lost lives until it
+// ends: what comes first of all is not to fail for a moment's sake.
 func (b *Backend) login(ctx context.Context, a Auth, body any, how string) (signed, error) {
-	r := request{method: http.MethodPost, path: "auth/" + a.Mount + "/login", body: jsonBody(body), open: true, once: true, space: a.Namespace}
+	r := request{method: http.MethodPost, path: "auth/" + a.Mount + "/login", body: jsonBody(body), open: true, space: a.Namespace}
 	if a.Method == methodUserpass {
 		r.path += "/" + a.Username
 	}
 	got, err := b.do(ctx, r)
-	if u, ok := errors.AsType[unclear](err); ok {
-		err = u.error
-	}
 	if err != nil {
 		return signed{}, err
 	}
 	switch {
 	case got.said(saysNoRoute):
 		return signed{}, secret.Errorf(secret.Invalid, "", "no way to sign in is mounted at auth/%s/ of %s\n  vault auth list", a.Mount, b.where)
+	case got.status == http.StatusForbidden && unauthenticated(got): // which is also what it says of a path without a method
+		return signed{}, secret.Errorf(secret.Unauthenticated, "", "%s does not take %s at auth/%s/, or nothing is mounted there\n  vault auth list; what it asks for:  %s", b.where, how, a.Mount, a.asked())
 	case got.status == http.StatusBadRequest, got.status == http.StatusUnauthorized, got.status == http.StatusForbidden:
-		look := "vault list auth/" + a.Mount
-		if a.Role != "" && a.Method != "cert" {
-			look = "vault read auth/" + a.Mount + "/role/" + a.Role
-		}
-		return signed{}, secret.Errorf(secret.Unauthenticated, "", "%s does not take %s at auth/%s/\n  its audit log says why; what it asks for:  %s", b.where, how, a.Mount, look)
+		return signed{}, secret.Errorf(secret.Unauthenticated, "", "%s does not take %s at auth/%s/\n  its audit log says why; what it asks for:  %s", b.where, how, a.Mount, a.asked())
 	case !got.ok():
 		return signed{}, b.classify(r, got)
 	}
@@ -328,4 +324,19 @@ func (b *Backend) login(ctx context.Context, a Auth, body any, how string) (sign
 		return signed{}, secret.Errorf(secret.Unauthenticated, "", "%s gives no token for %s: it may ask for a second factor, which tacit cannot give\n  vault login, and method = \"token\"", b.where, how)
 	}
 	return s, nil
+}
+
+// asked is the command that tells what a method asks for.
+func (a *Auth) asked() string {
+	kept, name := "role", a.Role
+	switch a.Method {
+	case methodUserpass:
+		kept, name = "users", a.Username
+	case methodCert:
+		kept = "certs"
+	}
+	if name == "" {
+		return "vault list auth/" + a.Mount + "/" + kept
+	}
+	return "vault read auth/" + a.Mount + "/" + kept + "/" + name
 }

@@ -317,7 +317,7 @@ func (b *Backend) write(ctx context.Context, p *putting, m *metadata) (secret.Ve
 		Custom  map[string]string `json:"custom_metadata"`
 	}
 	if err := json.Unmarshal(got.Data, &told); err != nil || told.Version != m.Current+1 || told.Created.IsZero() {
-		return b.settle(ctx, p, m, unclear{b.strange(p.name)})
+		return b.settle(ctx, p, m, unclear{error: b.strange(p.name)})
 	}
 	if told.Custom != nil {
 		m.Custom = told.Custom
@@ -340,6 +340,9 @@ func (b *Backend) settle(ctx context.Context, p *putting, m *metadata, why error
 	case err == nil:
 		return v, nil
 	case errors.Is(err, errAbsent) && p.tries < maxLost:
+		if err := b.standBack(ctx, p.tries, why); err != nil {
+			return secret.Version{}, b.uncertain(p.name, err, p.lost)
+		}
 		p.tries++
 		return secret.Version{}, errRaced
 	case errors.Is(err, errAbsent):
@@ -351,6 +354,21 @@ func (b *Backend) settle(ctx context.Context, p *putting, m *metadata, why error
 
 // maxLost is how many answers may be lost before a write is given up.
 const maxLost = 3
+
+// standBack waits before a change is made again whose answer was lost: as long
+// as before any other second try. The error is why it did not: the context is
+// done, or the store asks for more time than anybody waits.
+func (b *Backend) standBack(ctx context.Context, try int, why error) error {
+	told := ""
+	if u, ok := errors.AsType[unclear](why); ok {
+		told = u.tell
+	}
+	wait := b.retry.wait(try, told)
+	if wait > b.retry.total {
+		return unwrapped(why)
+	}
+	return b.retry.pause(ctx, wait)
+}
 
 // landed looks whether a write whose answer was lost was made after all: it may
 // come to the store long after its answer was given up. The error is errAbsent
