@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -88,6 +89,23 @@ func (b *Backend) mountLimits(ctx context.Context, n secret.Name) (secret.Limits
 		return secret.Limits{}, b.strange(n)
 	}
 	return secret.Limits{MaxVersions: told.MaxVersions, SwapOnly: told.SwapOnly, DeleteAfter: duration(told.DeleteAfter)}, nil
+}
+
+// ownMax is how many versions the engine keeps where nobody said.
+const ownMax = 10
+
+// keeps is how many versions of a secret are kept, whose own limit is given: the
+// mount's, if that is higher. Where the token may not read that, the own one is
+// what is known.
+func (b *Backend) keeps(ctx context.Context, n secret.Name, own int) int {
+	if b.limiting.denied.Load() {
+		return own
+	}
+	l, err := b.mountLimits(ctx, n)
+	if err != nil {
+		return own
+	}
+	return cmp.Or(max(own, l.MaxVersions), ownMax)
 }
 
 // refusesPut tells whether the mount takes swaps alone. The store itself lets

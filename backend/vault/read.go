@@ -170,7 +170,9 @@ func (b *Backend) Describe(ctx context.Context, n secret.Name) (secret.Meta, err
 	return b.meta(n, m), nil
 }
 
-// Versions yields all versions that the store still has, newest first.
+// Versions yields all versions that the store still has, newest first. With
+// them it tells how many there can be: by the limits of the mount too, where the
+// token may read them.
 func (b *Backend) Versions(ctx context.Context, n secret.Name) iter.Seq2[secret.Version, error] {
 	return func(yield func(secret.Version, error) bool) {
 		err := b.versioned(ctx, n)
@@ -188,6 +190,7 @@ func (b *Backend) Versions(ctx context.Context, n secret.Name) iter.Seq2[secret.
 		told := b.meta(n, m)
 		about := told
 		about.Name, about.Versions, about.Complete = "", nil, false
+		about.MaxVersions = b.keeps(ctx, n, about.MaxVersions)
 		for _, v := range told.Versions {
 			if err := interrupted(ctx, n); err != nil {
 				yield(secret.Version{}, err)

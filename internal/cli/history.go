@@ -37,6 +37,7 @@ type versionJSON struct {
 	Expires   time.Time         `json:"expires,omitzero"`
 	Tags      map[string]string `json:"tags,omitempty"`
 	Destroyed bool              `json:"destroyed,omitempty"`
+	Keeps     int               `json:"max_versions,omitempty"`
 }
 
 func (a *app) history(ctx context.Context, arg string) error {
@@ -49,9 +50,13 @@ func (a *app) history(ctx context.Context, arg string) error {
 		return err
 	}
 	t := &table{head: []string{"VERSION", "STAGE", "CREATED", "STATE", "ID"}, right: map[int]bool{0: true}}
+	keeps := 0
 	for v, err := range o.Broker.Versions(ctx, o.Caller, r) {
 		if err != nil {
 			return a.explain(ctx, o, r, err)
+		}
+		if v.Secret != nil {
+			keeps = v.Secret.MaxVersions
 		}
 		state := ""
 		if s := v.State(a.now()); s != 0 {
@@ -60,7 +65,7 @@ func (a *app) history(ctx context.Context, arg string) error {
 		if a.flags.json {
 			if err := a.object(versionJSON{
 				Env: r.Env, Name: string(r.Name), Version: v.Number, ID: string(v.ID), Stages: v.Stages, Created: v.Created,
-				Age: a.age(v.Created), State: state, Expires: v.Expires, Tags: v.Tags, Destroyed: v.Destroyed,
+				Age: a.age(v.Created), State: state, Expires: v.Expires, Tags: v.Tags, Destroyed: v.Destroyed, Keeps: keeps,
 			}); err != nil {
 				return err
 			}
@@ -71,7 +76,11 @@ func (a *app) history(ctx context.Context, arg string) error {
 	if a.flags.json {
 		return nil
 	}
-	return a.table(t)
+	err = a.table(t)
+	if err == nil && keeps > 0 {
+		a.done("keeps", r.String(), "at least the newest %d versions", keeps)
+	}
+	return err
 }
 
 func stages(all []secret.Stage) string {
