@@ -105,6 +105,7 @@ func StoreVariables() []Setting {
 		{Var: "VAULT_TOKEN_PATH", Doc: "the file of the token, instead of ~/.vault-token"},
 		{Var: "VAULT_NAMESPACE", Doc: "the namespace"},
 		{Var: "VAULT_CACERT", Doc: "the file of the authorities that are believed"},
+		{Var: "VAULT_CACERT_BYTES", Doc: "otherwise: their certificates themselves, in PEM form"},
 		{Var: "VAULT_CLIENT_CERT", Doc: "the certificate shown to the server"},
 		{Var: "VAULT_CLIENT_KEY", Doc: "its key"},
 		{Var: "VAULT_TLS_SERVER_NAME", Doc: "the name in the server's certificate"},

@@ -48,7 +48,9 @@ func (x *Opened) vaultSettings(ctx context.Context, e Environment) (vault.Settin
 		return s, err
 	}
 	if said.CACert == nil {
-		s.TLS.CACert = x.sys.path(env("CACERT"))
+		if s.TLS.CACert, err = x.authorities(env); err != nil {
+			return s, err
+		}
 	}
 	if said.ClientCert == nil && said.ClientKey == nil {
 		s.TLS.ClientCert, s.TLS.ClientKey = x.sys.path(env("CLIENT_CERT")), x.sys.path(env("CLIENT_KEY"))
@@ -65,6 +67,18 @@ func (x *Opened) vaultVars(e Environment) func(name string) string {
 		return func(string) string { return "" }
 	}
 	return x.sys.vaultVar
+}
+
+// authorities are those that the variables name: a file, or else the text itself.
+func (x *Opened) authorities(env func(string) string) (string, error) {
+	if file := env("CACERT"); file != "" {
+		return x.sys.path(file), nil
+	}
+	text := env("CACERT_BYTES")
+	if text != "" && !isPEM(text) { // it would be taken for a file
+		return "", secret.Errorf(secret.Invalid, "", "VAULT_CACERT_BYTES holds no certificate in PEM form\n  unset VAULT_CACERT_BYTES, and name the file:  VAULT_CACERT")
+	}
+	return text, nil
 }
 
 // declaredIn lists what is declared for an environment and lies in it, by the

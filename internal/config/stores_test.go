@@ -46,15 +46,17 @@ func TestVaultSettings(t *testing.T) {
 		vars map[string]string
 		want string // address, namespace, CA, server name, token, token file
 	}{
-		"files alone":        {vaultEnv + "namespace = \"ns\"\nca_cert = \"/ca.pem\"\nserver_name = \"v\"\n[env.prod.auth]\ntoken_file = \"~/t\"\n", nil, "https://v.example:8200 ns /ca.pem v  HOME/t"},
-		"files prevail":      {vaultEnv + "[env.prod.auth]\ntoken_file = \"/t\"\n", map[string]string{"VAULT_TOKEN": "of-the-variable"}, "https://v.example:8200     /t"},
-		"the file of login":  {vaultEnv, nil, "https://v.example:8200     HOME/.vault-token"},
-		"its path":           {vaultEnv, map[string]string{"BAO_TOKEN_PATH": "/run/token"}, "https://v.example:8200     /run/token"},
-		"variables":          {"[env.prod]\nbackend = \"vault\"\n", map[string]string{"VAULT_ADDR": "https://a", "VAULT_TOKEN": "tok", "VAULT_NAMESPACE": "n", "VAULT_CACERT": "ca.pem", "VAULT_TLS_SERVER_NAME": "s"}, "https://a n HOME/ca.pem s tok "},
-		"openbao's first":    {"[env.prod]\nbackend = \"vault\"\n", map[string]string{"VAULT_ADDR": "https://a", "BAO_ADDR": "https://b", "VAULT_TOKEN": "a", "BAO_TOKEN": "b"}, "https://b    b "},
-		"of the same server": {vaultEnv, map[string]string{"VAULT_ADDR": "https://V.example:8200/", "VAULT_TOKEN": "tok"}, "https://v.example:8200    tok "},
-		"of no server said":  {vaultEnv, map[string]string{"VAULT_TOKEN": "tok"}, "https://v.example:8200    tok "},
-		"off is off":         {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "0"}, "https://v.example:8200     HOME/.vault-token"},
+		"files alone":         {vaultEnv + "namespace = \"ns\"\nca_cert = \"/ca.pem\"\nserver_name = \"v\"\n[env.prod.auth]\ntoken_file = \"~/t\"\n", nil, "https://v.example:8200 ns /ca.pem v  HOME/t"},
+		"files prevail":       {vaultEnv + "[env.prod.auth]\ntoken_file = \"/t\"\n", map[string]string{"VAULT_TOKEN": "of-the-variable"}, "https://v.example:8200     /t"},
+		"the file of login":   {vaultEnv, nil, "https://v.example:8200     HOME/.vault-token"},
+		"its path":            {vaultEnv, map[string]string{"BAO_TOKEN_PATH": "/run/token"}, "https://v.example:8200     /run/token"},
+		"variables":           {"[env.prod]\nbackend = \"vault\"\n", map[string]string{"VAULT_ADDR": "https://a", "VAULT_TOKEN": "tok", "VAULT_NAMESPACE": "n", "VAULT_CACERT": "ca.pem", "VAULT_TLS_SERVER_NAME": "s"}, "https://a n HOME/ca.pem s tok "},
+		"authorities as text": {vaultEnv, map[string]string{"VAULT_CACERT_BYTES": "-----BEGIN X"}, "https://v.example:8200  -----BEGIN X   HOME/.vault-token"},
+		"a file before them":  {vaultEnv, map[string]string{"VAULT_CACERT_BYTES": "-----BEGIN X", "BAO_CACERT": "/ca.pem"}, "https://v.example:8200  /ca.pem   HOME/.vault-token"},
+		"openbao's first":     {"[env.prod]\nbackend = \"vault\"\n", map[string]string{"VAULT_ADDR": "https://a", "BAO_ADDR": "https://b", "VAULT_TOKEN": "a", "BAO_TOKEN": "b"}, "https://b    b "},
+		"of the same server":  {vaultEnv, map[string]string{"VAULT_ADDR": "https://V.example:8200/", "VAULT_TOKEN": "tok"}, "https://v.example:8200    tok "},
+		"of no server said":   {vaultEnv, map[string]string{"VAULT_TOKEN": "tok"}, "https://v.example:8200    tok "},
+		"off is off":          {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "0"}, "https://v.example:8200     HOME/.vault-token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x, e := asking(t, tt.toml, tt.vars)
@@ -120,6 +122,7 @@ func TestVaultSettingsRefusals(t *testing.T) {
 		"vault-skip-verify-refused":         {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "true"}, secret.Invalid, "VAULT_SKIP_VERIFY is set: whoever answers would be believed"},
 		"bao-skip-verify-refused":           {vaultEnv, map[string]string{"BAO_SKIP_VERIFY": "1"}, secret.Invalid, "whoever answers"},
 		"skip-verify-unread-refused":        {vaultEnv, map[string]string{"VAULT_SKIP_VERIFY": "yes"}, secret.Invalid, "whoever answers"},
+		"authorities of no form":            {vaultEnv, map[string]string{"VAULT_CACERT_BYTES": "canary"}, secret.Invalid, "VAULT_CACERT_BYTES holds no certificate"},
 		"no address":                        {"[env.prod]\nbackend = \"vault\"\n", nil, secret.Invalid, "environment prod names no address"},
 		"no job's token":                    {jwt, nil, secret.Unauthenticated, "id-token: write"},
 		"half of a job's token":             {jwt, map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "https://gh"}, secret.Unauthenticated, "id-token: write"},
