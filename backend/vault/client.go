@@ -309,7 +309,7 @@ func (b *Backend) get(ctx context.Context, r request) (got *answer, absent bool,
 	case got.ok():
 		return got, false, nil
 	case got.status == http.StatusNotFound && !b.elsewhere(got):
-		return got, true, nil
+		return got, true, b.contradicted(ctx, r.name)
 	default:
 		return nil, false, b.classify(r, got)
 	}

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -21,6 +22,7 @@ const (
 	saysNoRoute  = "no handler for route"
 	saysLarge    = "value being too large"
 	saysNoSpace  = "namespace not found"
+	saysTLS      = "HTTP request to an HTTPS server"
 )
 
 // classify makes an error of an answer that is none of success: of one kind,
@@ -36,8 +38,13 @@ func (b *Backend) classify(r request, got *answer) *secret.Error {
 	case got.said(saysNoSpace):
 		return secret.Errorf(secret.Invalid, r.name, "%s has no namespace %s\n  vault namespace list", b.where, cmp.Or(r.space, b.settings.Namespace))
 	case got.said(saysOther):
+		if b.settings.Version != 0 {
+			return b.otherVersion(r.name, 2)
+		}
 		b.mount.forget()
-		return secret.Errorf(secret.Unavailable, r.name, "%s/ of %s is of another version of the KV engine than it was, or than the settings say\n  kv_version = 2", b.settings.Mount, b.where)
+		return secret.Errorf(secret.Unavailable, r.name, "%s/ of %s is of another version of the KV engine than it was\n  try again", b.settings.Mount, b.where)
+	case got.status == http.StatusBadRequest && bytes.Contains(got.whole, []byte(saysTLS)):
+		return secret.Errorf(secret.Invalid, r.name, "%s speaks TLS, and the address begins with http://\n  address = \"https://%[1]s\"", b.where)
 	case got.said(saysSwap), got.said(saysMetaSwap):
 		return secret.Errorf(secret.Conflict, r.name, "it was changed meanwhile")
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tacit-secrets/tacit/backend/backendtest/fault"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -126,6 +127,60 @@ func TestMountsArePaths(t *testing.T) {
 			fails(t, err, secret.Invalid, "nothing is mounted at test/none/")
 		}
 	}
+}
+
+// Settings that say another version than the engine has make everything look as
+// if it were not there. They are found out, once, and only where nothing was
+// found; a store that does not tell is believed to be as they say.
+func TestSettingsOfAnotherVersion(t *testing.T) {
+	s := theServer(t)
+	for said, is := range map[int]string{1: "2", 2: "1"} {
+		mount := s.mount(t, is)
+		put(t, s.with(t, mount, func(*Settings) {}), "a", "v")
+		wrong := func() *Backend { return s.with(t, mount, func(c *Settings) { c.Version = said }) }
+		_, err := wrong().Get(t.Context(), "a", secret.At{})
+		fails(t, err, secret.Invalid, "is version "+is+" of the KV engine", "kv_version = "+is)
+		_, err = wrong().Put(t.Context(), "b", secret.Text(canary), nil)
+		fails(t, err, secret.Invalid, "kv_version = "+is)
+		names := 0
+		for _, err := range wrong().List(t.Context(), nil) {
+			fails(t, err, secret.Invalid, "kv_version = "+is)
+			names++
+		}
+		if names != 1 {
+			t.Errorf("%d names, and no error", names)
+		}
+	}
+
+	p := fault.New(t, s.tls, s.ca)
+	asks := onPath("GET", "/sys/internal/ui/mounts/")
+	b := s.with(t, s.mount(t, "2"), func(c *Settings) { c.Version, c.Address, c.TLS.CACert = 2, p.Address, p.CACert })
+	for status, message := range map[int]string{403: "preflight capability check returned 403", 404: "", 500: "an error"} {
+		b.mount.agrees.Store(false)
+		p.Set(fault.Rule{On: asks, Do: fault.Give(says(status, message))})
+		for range 2 {
+			_, err := b.Get(t.Context(), "none", secret.At{})
+			fails(t, err, secret.NotFound, "no such secret")
+		}
+		if n := len(p.Broken()); n != 1 && status != 500 {
+			t.Errorf("%d: it is asked %d times", status, n)
+		}
+	}
+	put(t, b, "a", "v")
+	p.Set(fault.Rule{On: asks, Do: fault.Give(says(500, "an error"))})
+	b.mount.agrees.Store(false)
+	reads(t, b, "a", secret.At{}, "v")
+	if n := len(p.Broken()); n != 0 {
+		t.Errorf("what is there is doubted %d times", n)
+	}
+}
+
+// The scheme is the first thing that goes wrong with an address.
+func TestPlainHTTPWhereTLSIsSpoken(t *testing.T) {
+	s := theServer(t)
+	b := s.with(t, "secret", func(c *Settings) { c.Address = "http://" + strings.TrimPrefix(s.tls, "https://") })
+	_, err := b.Get(t.Context(), "a", secret.At{})
+	fails(t, err, secret.Invalid, "speaks TLS", `address = "`+s.tls+`"`)
 }
 
 func TestEngineThatIsUpgraded(t *testing.T) {

@@ -341,7 +341,7 @@ func (b *Backend) keys(ctx context.Context, dir, after string, full bool) (keys,
 		p := part{"/detailed-metadata/", dir, after, b.listing.full}
 		got, err := b.do(ctx, b.request(p))
 		if !noDetails(got, err) {
-			return b.keysOf(p, got, err)
+			return b.keysAt(ctx, p, got, err)
 		}
 		b.listing.plain.Store(true)
 	}
@@ -350,7 +350,16 @@ func (b *Backend) keys(ctx context.Context, dir, after string, full bool) (keys,
 		p.root = "/metadata/"
 	}
 	got, err := b.do(ctx, b.request(p))
-	return b.keysOf(p, got, err)
+	return b.keysAt(ctx, p, got, err)
+}
+
+// keysAt is keysOf, which doubts that there is nothing.
+func (b *Backend) keysAt(ctx context.Context, p part, got *answer, err error) (keys, error) {
+	out, err := b.keysOf(p, got, err)
+	if err == nil && len(out.entries) == 0 && p.after == "" {
+		err = b.contradicted(ctx, "")
+	}
+	return out, err
 }
 
 // noDetails tells that metadata are to be read one by one: the store has no

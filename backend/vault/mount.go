@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -15,6 +16,7 @@ type mount struct {
 	mu      sync.Mutex
 	known   int
 	pending chan struct{} // closed when the one that asks is done
+	agrees  atomic.Bool   // the store was asked whether the settings are right
 }
 
 // version returns the version of the engine, asked once, unless the settings
@@ -57,6 +59,9 @@ func (b *Backend) known() int {
 
 func (b *Backend) askVersion(ctx context.Context, n secret.Name) (int, error) {
 	v, err := b.preflight(ctx, n)
+	if err == nil && v == 0 {
+		v = 1 // a store older than the call, and than version 2
+	}
 	m := &b.mount
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,8 +80,33 @@ func (m *mount) forget() {
 	m.known = 0
 }
 
+// contradicted is the error where the engine is of another version than the
+// settings say: there it looks as if nothing were kept. So it is asked for once
+// nothing was found, and never where the settings say nothing. A store that does
+// not tell is taken to be as it was said.
+func (b *Backend) contradicted(ctx context.Context, n secret.Name) error {
+	if b.settings.Version == 0 || b.mount.agrees.Load() {
+		return nil
+	}
+	v, err := b.preflight(ctx, n)
+	switch {
+	case secret.KindOf(err) == secret.Invalid:
+		return err
+	case ctx.Err() != nil:
+		return interrupted(ctx, n)
+	case err == nil && v != 0 && v != b.settings.Version:
+		return b.otherVersion(n, v)
+	}
+	b.mount.agrees.Store(true)
+	return nil
+}
+
+func (b *Backend) otherVersion(n secret.Name, is int) *secret.Error {
+	return secret.Errorf(secret.Invalid, n, "%s/ of %s is version %d of the KV engine, and the settings say %d\n  kv_version = %[3]d", b.settings.Mount, b.where, is, b.settings.Version)
+}
+
 // preflight asks what is mounted, as the store's own command line does before
-// each of its commands.
+// each of its commands. It returns 0 where the store knows no such question.
 func (b *Backend) preflight(ctx context.Context, n secret.Name) (int, error) {
 	path := b.settings.Mount
 	r := request{method: http.MethodGet, path: "sys/internal/ui/mounts/" + path, name: n, capability: "read"}
@@ -86,8 +116,8 @@ func (b *Backend) preflight(ctx context.Context, n secret.Name) (int, error) {
 	}
 	switch got.status {
 	case http.StatusOK:
-	case http.StatusNotFound: // a store older than the call, and than version 2
-		return 1, nil
+	case http.StatusNotFound:
+		return 0, nil
 	case http.StatusForbidden:
 		return 0, secret.Errorf(secret.Denied, n,
 			"%s does not tell what is mounted at %s/: nothing is, or the token may use nothing there\n  vault secrets list, or say kv_version = 2 beside the mount", b.where, path)
