@@ -177,7 +177,7 @@ func (b *Backend) done(ctx context.Context, r request, got *answer, err error) (
 		return nil, unclear{error: b.failed(ctx, r, err)}
 	case err != nil:
 		return nil, b.failed(ctx, r, err)
-	case got.status >= 500 && r.once && !got.said("sealed") && !tooLarge(got):
+	case got.status >= 500 && r.once && !sealed(got) && !tooLarge(got):
 		return nil, unclear{b.classify(r, got), got.tell}
 	case got.status >= 500, got.status == http.StatusTooManyRequests, got.status == http.StatusPreconditionFailed:
 		return nil, b.classify(r, got)
@@ -208,7 +208,7 @@ func worthwhile(ctx context.Context, r request, got *answer, err error) (again b
 	case http.StatusBadRequest:
 		return got.said("Upgrading from non-versioned"), got.tell
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return !r.once && !got.said("sealed") && !tooLarge(got), got.tell
+		return !r.once && !sealed(got) && !tooLarge(got), got.tell
 	default:
 		return false, ""
 	}

@@ -28,25 +28,8 @@ const (
 // classify makes an error of an answer that is none of success: of one kind,
 // about one secret, with the way out.
 func (b *Backend) classify(r request, got *answer) *secret.Error {
-	switch {
-	case got.said("sealed"):
-		return secret.Errorf(secret.Unavailable, r.name, "%s is sealed\n  vault operator unseal", b.where)
-	case tooLarge(got):
-		return secret.Errorf(secret.Invalid, r.name, "the value is larger than %s takes", b.where)
-	case got.said(saysNoRoute):
-		return secret.Errorf(secret.Invalid, r.name, "nothing is mounted at %s/ of %s\n  vault secrets enable -path=%[1]s kv-v2", b.settings.Mount, b.where)
-	case got.said(saysNoSpace):
-		return secret.Errorf(secret.Invalid, r.name, "%s has no namespace %s\n  vault namespace list", b.where, cmp.Or(r.space, b.settings.Namespace))
-	case got.said(saysOther):
-		if b.settings.Version != 0 {
-			return b.otherVersion(r.name, 2)
-		}
-		b.mount.forget()
-		return secret.Errorf(secret.Unavailable, r.name, "%s/ of %s is of another version of the KV engine than it was\n  try again", b.settings.Mount, b.where)
-	case got.status == http.StatusBadRequest && bytes.Contains(got.whole, []byte(saysTLS)):
-		return secret.Errorf(secret.Invalid, r.name, "%s speaks TLS, and the address begins with http://\n  address = \"https://%[1]s\"", b.where)
-	case got.said(saysSwap), got.said(saysMetaSwap):
-		return secret.Errorf(secret.Conflict, r.name, "it was changed meanwhile")
+	if err := b.fromText(r, got); err != nil {
+		return err
 	}
 	if got.status/100 == 3 {
 		return secret.Errorf(secret.Invalid, r.name, "%s sends to another address, where the token does not go\n  address = that of the active server, or of a load balancer", b.where)
@@ -68,6 +51,32 @@ func (b *Backend) classify(r request, got *answer) *secret.Error {
 		}
 		return secret.Errorf(secret.Invalid, r.name, "%s refuses to %s %s: %d %s\n  its audit log says why", b.where, strings.ToLower(r.method), r.path, got.status, http.StatusText(got.status))
 	}
+}
+
+// fromText makes an error of what the store says; nil where that is left to the
+// status.
+func (b *Backend) fromText(r request, got *answer) *secret.Error {
+	switch {
+	case sealed(got):
+		return secret.Errorf(secret.Unavailable, r.name, "%s is sealed\n  vault operator unseal", b.where)
+	case tooLarge(got):
+		return secret.Errorf(secret.Invalid, r.name, "the value is larger than %s takes", b.where)
+	case got.said(saysNoRoute):
+		return secret.Errorf(secret.Invalid, r.name, "nothing is mounted at %s/ of %s\n  vault secrets enable -path=%[1]s kv-v2", b.settings.Mount, b.where)
+	case got.said(saysNoSpace):
+		return secret.Errorf(secret.Invalid, r.name, "%s has no namespace %s\n  vault namespace list", b.where, cmp.Or(r.space, b.settings.Namespace))
+	case got.said(saysOther):
+		if b.settings.Version != 0 {
+			return b.otherVersion(r.name, 2)
+		}
+		b.mount.forget()
+		return secret.Errorf(secret.Unavailable, r.name, "%s/ of %s is of another version of the KV engine than it was\n  try again", b.settings.Mount, b.where)
+	case got.status == http.StatusBadRequest && bytes.Contains(got.whole, []byte(saysTLS)):
+		return secret.Errorf(secret.Invalid, r.name, "%s speaks TLS, and the address begins with http://\n  address = \"https://%[1]s\"", b.where)
+	case got.said(saysSwap), got.said(saysMetaSwap):
+		return secret.Errorf(secret.Conflict, r.name, "it was changed meanwhile")
+	}
+	return nil
 }
 
 func later(told string) string {
@@ -93,6 +102,12 @@ func unauthenticated(got *answer) bool {
 		return true
 	}
 	return got.status == http.StatusForbidden && len(got.Errors) == 1 && got.Errors[0] == "permission denied"
+}
+
+// sealed tells a store that cannot be used until somebody opens it. A mount may
+// be called so too.
+func sealed(got *answer) bool {
+	return got.status == http.StatusServiceUnavailable && got.said("sealed")
 }
 
 func tooLarge(got *answer) bool {

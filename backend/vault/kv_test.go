@@ -112,8 +112,10 @@ func TestMountsArePaths(t *testing.T) {
 		_, err := s.with(t, path, func(*Settings) {}).Get(t.Context(), "x", secret.At{})
 		fails(t, err, secret.Invalid, text, s.address[len("http://"):])
 	}
+	_, err := s.with(t, "sealed-secrets", func(c *Settings) { c.Version = 2 }).Get(t.Context(), "x", secret.At{})
+	fails(t, err, secret.Invalid, "nothing is mounted at sealed-secrets/")
 	none := s.with(t, "test/none", func(*Settings) {})
-	_, err := none.Get(t.Context(), "x", secret.At{})
+	_, err = none.Get(t.Context(), "x", secret.At{})
 	fails(t, err, secret.Denied, "test/none/", "kv_version = 2")
 	_, err = none.Put(t.Context(), "x", secret.Text(canary), nil)
 	fails(t, err, secret.Denied, "test/none/")
