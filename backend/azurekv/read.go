@@ -185,8 +185,8 @@ func (c call) history(ctx context.Context) ([]held, error) {
 
 // order puts the newest first. Times of whole seconds do not tell which that
 // is, nor do numbers of different clocks: where tacit did not make all of the
-// versions, or two replaced the same one, the vault is asked which one it
-// serves.
+// versions but the first, or two replaced the same one, the vault is asked which
+// one it serves.
 func (c call) order(ctx context.Context, all []held) error {
 	slices.SortFunc(all, func(a, b held) int { return cmp.Or(cmp.Compare(b.number, a.number), cmp.Compare(a.az, b.az)) })
 	if !certain(all) {
@@ -211,13 +211,11 @@ func (c call) order(ctx context.Context, all []held) error {
 	return nil
 }
 
-// certain reports whether the first one's tags prove that it is the newest.
+// certain reports whether the tags prove the order: each version replaced the
+// next one. Numbers alone do not: a put that waited is newer than its number.
 func certain(all []held) bool {
-	if len(all) == 1 {
-		return true
-	}
-	for i, h := range all {
-		if !h.own || i > 0 && (h.number == all[0].number || h.parent == all[0].parent && h.writer != all[0].writer) {
+	for i := range all[1:] {
+		if !all[i].own || all[i].parent != all[i+1].az {
 			return false
 		}
 	}

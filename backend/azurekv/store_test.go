@@ -101,6 +101,31 @@ func TestTwoWriters(t *testing.T) {
 	}
 }
 
+// TestLateWriter: a put that waited while others wrote twice is the newest, and
+// its number is not the highest.
+func TestLateWriter(t *testing.T) {
+	server, settings := serve(t, azurewire.Options{})
+	late := quick()
+	late.now = func() time.Time { return time.Now().Add(-time.Hour) }
+	ours, theirs := opened(t, settings, late), opened(t, settings, quick())
+	mustPut(t, ours, "app/db", "before")
+	between(server, isPut, func() {
+		mustPut(t, theirs, "app/db", "one")
+		mustPut(t, theirs, "app/db", "two")
+	})
+	if _, err := ours.Put(t.Context(), "app/db", secret.Text("ours"), nil); !errors.Is(err, secret.Conflict) {
+		t.Errorf("%v", err)
+	}
+	served, err := theirs.Get(t.Context(), "app/db", secret.At{})
+	if err != nil || string(served.Value.Reveal()) != "ours" {
+		t.Fatalf("%v", err)
+	}
+	m, err := theirs.Describe(t.Context(), "app/db")
+	if err != nil || m.Versions[0].ID != served.ID || !slices.Contains(m.Versions[0].Stages, secret.Current) {
+		t.Errorf("%s is served, told is %+v, %v", served.ID, m.Versions, err)
+	}
+}
+
 // TestWriterAfter: who knew of our version replaced it, and is no rival.
 func TestWriterAfter(t *testing.T) {
 	server, settings := serve(t, azurewire.Options{})
