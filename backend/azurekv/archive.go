@@ -82,7 +82,8 @@ func (b *Backend) Restore(ctx context.Context, n secret.Name, blob []byte) (secr
 	case id != c.az:
 		return secret.Meta{}, secret.Errorf(secret.Invalid, n, "the backup was of %q, and that is what is restored now", id)
 	}
-	return c.describe(ctx)
+	m, err := c.describe(ctx)
+	return m, after("it is restored, but ", err)
 }
 
 // open takes a backup apart, before anything is sent.

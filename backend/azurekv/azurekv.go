@@ -94,7 +94,7 @@ func open(s Settings, t tuning) (*Backend, error) {
 		return nil, err
 	}
 	b.http = wire.Client(rt)
-	b.limits = newLimits(t)
+	b.limits = &limits{limiters: s.Rates.of(b.host, t)}
 	return b, nil
 }
 

@@ -18,13 +18,13 @@ import (
 func BenchmarkReferences(b *testing.B) {
 	server, settings := serve(b, azurewire.Options{})
 	warm := opened(b, settings, defaults())
-	warm.limits = newLimits(quick())
+	warm.limits.limiters = newLimiters(quick())
 	for i := range 100 {
 		if _, err := warm.Put(b.Context(), reference(i), secret.Text("x"), nil); err != nil {
 			b.Fatal(err)
 		}
 	}
-	warm.limits = newLimits(defaults())
+	warm.limits.limiters = newLimiters(defaults())
 	server.Before(func(_ http.ResponseWriter, r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Path, "/secrets") {
 			time.Sleep(50 * time.Millisecond)

@@ -113,7 +113,7 @@ func (c call) delete(ctx context.Context) (secret.Meta, error) {
 		return status(err) != http.StatusNotFound, nil // there, or not to be seen
 	})
 	if ctx.Err() != nil {
-		return secret.Meta{}, interrupted(ctx, c.n)
+		return secret.Meta{}, after("it is being deleted, but the vault is not done: ", interrupted(ctx, c.n))
 	}
 	return m, err
 }
@@ -158,7 +158,7 @@ func (b *Backend) Undelete(ctx context.Context, n secret.Name) (secret.Meta, err
 	if err != nil && ctx.Err() != nil {
 		err = interrupted(ctx, n)
 	}
-	return m, err
+	return m, after("it is recovered, but ", err)
 }
 
 // undeleted is the error of an undelete of what is not deleted.
@@ -216,12 +216,19 @@ func (c call) purge(ctx context.Context, deletedHere bool) error {
 	if err == nil {
 		return nil
 	}
-	err = c.classify(ctx, err, actPurge)
-	var e *secret.Error
-	if errors.As(err, &e) && deletedHere {
-		told := *e
-		told.Text = "it is deleted, but not destroyed: " + e.Text
-		return &told
+	if err = c.classify(ctx, err, actPurge); deletedHere {
+		return after("it is deleted, but not destroyed: ", err)
 	}
 	return err
+}
+
+// after says in an error what was done before it.
+func after(done string, err error) error {
+	e, ok := errors.AsType[*secret.Error](err)
+	if !ok {
+		return err
+	}
+	told := *e
+	told.Text = done + e.Text
+	return &told
 }

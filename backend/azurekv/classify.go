@@ -99,7 +99,7 @@ func (c call) answered(r *azcore.ResponseError, act string) *secret.Error {
 	case http.StatusTooManyRequests:
 		return secret.Errorf(secret.Unavailable, c.n, "%s refuses for too many requests, and still did after the last try\n  it takes 300 new versions and 4,000 other requests in ten seconds, from all who ask", kv)
 	}
-	if r.StatusCode >= http.StatusInternalServerError && r.StatusCode != http.StatusNotImplemented || r.StatusCode == http.StatusRequestTimeout {
+	if broken(r.StatusCode) {
 		return secret.Errorf(secret.Unavailable, c.n, "%s does not answer now (%d)%s", kv, r.StatusCode, c.b.health())
 	}
 	return c.noVault(" (" + strconv.Itoa(r.StatusCode) + ")")
@@ -160,9 +160,7 @@ func role(act string) string {
 		return "Key Vault Secrets User"
 	case actMetadata:
 		return "Key Vault Reader"
-	case actPurge:
-		return "Key Vault Purge Operator"
-	default:
+	default: // "Key Vault Purge Operator" is about vaults, not secrets
 		return "Key Vault Secrets Officer"
 	}
 }

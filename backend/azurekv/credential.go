@@ -215,7 +215,7 @@ func (b *Backend) refused(err error, tenant string) error {
 		return own
 	case strings.Contains(err.Error(), "AdditionallyAllowedTenants"), strings.Contains(err.Error(), "ADFS doesn't support tenants"):
 		e.Text = "Key Vault " + b.vault + " belongs to tenant " + printable(tenant) + ", and the sign-in is of another" +
-			"\n  set the vault's:  tenant = \"" + printable(tenant) + "\""
+			"\n  set the vault's:  tenant_id = \"" + printable(tenant) + "\""
 		return e
 	case isFailed && failed.RawResponse != nil:
 		if c := failed.RawResponse.StatusCode; c == http.StatusTooManyRequests || c >= 500 {

@@ -189,7 +189,7 @@ func TestEmptyAnswer(t *testing.T) {
 // TestRates: a put beyond the rate is not sent; a context that ends before its
 // turn ends it at once.
 func TestRates(t *testing.T) {
-	if l := newLimits(defaults()); l.all.Limit() != 350 || l.writes.Limit() != 25 || l.all.Burst() != 350 || l.writes.Burst() != 25 {
+	if l := newLimiters(defaults()); l.all.Limit() != 350 || l.writes.Limit() != 25 || l.all.Burst() != 350 || l.writes.Burst() != 25 {
 		t.Errorf("%v, %v", l.all.Limit(), l.writes.Limit())
 	}
 	server, settings := serve(t, azurewire.Options{})
@@ -208,6 +208,25 @@ func TestRates(t *testing.T) {
 	_, err := b.Put(ctx, "app/db", secret.Text("two"), nil)
 	if !errors.Is(err, secret.Unavailable) || server.Count("PUT /secrets/{name}") != before || time.Since(start) > 9*time.Second {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestRatesOfOneVault: backends of one vault share its rates, and those of
+// another vault do not.
+func TestRatesOfOneVault(t *testing.T) {
+	tune := quick()
+	tune.writes = 0.001
+	server, settings := serve(t, azurewire.Options{})
+	_, elsewhere := serve(t, azurewire.Options{})
+	settings.Rates = &Rates{}
+	elsewhere.Rates = settings.Rates
+	first, second, other := opened(t, settings, tune), opened(t, settings, tune), opened(t, elsewhere, tune)
+	mustPut(t, first, "app/db", "one")
+	mustPut(t, other, "app/db", "one")
+	ctx, cancel := contextOf(t, 10*time.Second)
+	defer cancel()
+	if _, err := second.Put(ctx, "app/db", secret.Text("two"), nil); !errors.Is(err, secret.Unavailable) || server.Count("PUT /secrets/{name}") != 1 {
+		t.Errorf("%v, after %d puts", err, server.Count("PUT /secrets/{name}"))
 	}
 }
 

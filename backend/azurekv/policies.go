@@ -56,21 +56,46 @@ func (g *gate) pass(token bool) {
 	}
 }
 
-// limits keep a vault's rates, so that the service need not refuse: each try
-// counts, and new versions count apart.
-type limits struct {
-	all, writes *rate.Limiter
-	last        atomic.Int32 // status of the vault's last answer; zero: none came
+// Rates keep the rates of vaults for the backends that share them, since the
+// service counts by vault. The zero Rates are ready for use.
+type Rates struct {
+	mu     sync.Mutex
+	vaults map[string]*limiters // by host
 }
 
-func newLimits(t tuning) *limits {
+// limiters are a vault's rates: each try counts, and new versions count apart.
+type limiters struct{ all, writes *rate.Limiter }
+
+func newLimiters(t tuning) *limiters {
 	limiter := func(perSecond float64) *rate.Limiter {
 		if perSecond == 0 {
 			return rate.NewLimiter(rate.Inf, 0)
 		}
 		return rate.NewLimiter(rate.Limit(perSecond), max(int(perSecond), 1))
 	}
-	return &limits{all: limiter(t.perSecond), writes: limiter(t.writes)}
+	return &limiters{all: limiter(t.perSecond), writes: limiter(t.writes)}
+}
+
+// of returns the rates of a vault; of nobody's Rates, ones of its own.
+func (r *Rates) of(host string, t tuning) *limiters {
+	if r == nil {
+		return newLimiters(t)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.vaults == nil {
+		r.vaults = map[string]*limiters{}
+	}
+	if r.vaults[host] == nil {
+		r.vaults[host] = newLimiters(t)
+	}
+	return r.vaults[host]
+}
+
+// limits keep a vault's rates, so that the service need not refuse.
+type limits struct {
+	*limiters
+	last atomic.Int32 // status of the vault's last answer; zero: none came
 }
 
 // Do implements policy.Policy.

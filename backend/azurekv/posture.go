@@ -68,37 +68,31 @@ func (s sample) show(property string) string {
 }
 
 func (s sample) softDelete() secret.Finding {
-	const check = "soft delete"
-	if f, unseen := s.unseen(check, s.show("enableSoftDelete")); unseen {
-		return f
-	}
-	level := s.level()
-	f := secret.Finding{Check: check, Evidence: "recovery level " + level}
-	switch {
-	case level == "":
-		f.Status, f.Evidence, f.Remedy = secret.FindingUnknown, "the vault tells no recovery level", s.show("enableSoftDelete")
-	case strings.Contains(level, "Recoverable"):
-		f.Status = secret.FindingOK
-	default:
-		f.Status, f.Remedy = secret.FindingBad, "az keyvault update --name "+s.vault+" --enable-soft-delete true"
-	}
-	return f
+	return s.recovery("soft delete", "enableSoftDelete", "az keyvault update --name "+s.vault+" --set properties.enableSoftDelete=true", func(level string) bool {
+		return strings.Contains(level, "Recoverable")
+	})
 }
 
 func (s sample) purgeProtection() secret.Finding {
-	const check = "purge protection"
-	if f, unseen := s.unseen(check, s.show("enablePurgeProtection")); unseen {
+	return s.recovery("purge protection", "enablePurgeProtection", "az keyvault update --name "+s.vault+" --enable-purge-protection true   (it cannot be taken back)", func(level string) bool {
+		return !strings.Contains(level, "Purgeable")
+	})
+}
+
+// recovery is what the recovery level says of a property of the vault.
+func (s sample) recovery(check, property, remedy string, good func(level string) bool) secret.Finding {
+	if f, unseen := s.unseen(check, s.show(property)); unseen {
 		return f
 	}
 	level := s.level()
 	f := secret.Finding{Check: check, Evidence: "recovery level " + level}
 	switch {
 	case level == "":
-		f.Status, f.Evidence, f.Remedy = secret.FindingUnknown, "the vault tells no recovery level", s.show("enablePurgeProtection")
-	case strings.Contains(level, "Purgeable"):
-		f.Status, f.Remedy = secret.FindingBad, "az keyvault update --name "+s.vault+" --enable-purge-protection true   (it cannot be taken back)"
-	default:
+		f.Status, f.Evidence, f.Remedy = secret.FindingUnknown, "the vault tells no recovery level", s.show(property)
+	case good(level):
 		f.Status = secret.FindingOK
+	default:
+		f.Status, f.Remedy = secret.FindingBad, remedy
 	}
 	return f
 }
@@ -167,6 +161,6 @@ func (s sample) network() secret.Finding {
 func (s sample) roles() secret.Finding {
 	return secret.Finding{
 		Check: "rights wider than declared", Status: secret.FindingUnknown, Evidence: "role assignments are not seen by who may only use secrets",
-		Remedy: `az role assignment list --all --scope "$(az keyvault show --name ` + s.vault + ` --query id --output tsv)" --include-inherited`,
+		Remedy: `az role assignment list --scope "$(az keyvault show --name ` + s.vault + ` --query id --output tsv)" --include-inherited`,
 	}
 }

@@ -102,10 +102,11 @@ func (g grants) head(comment string) string {
 // builtin reports whether Azure's own role for readers is what is needed.
 func (g grants) builtin() bool { return slices.Equal(g.actions, []string{actGet, actMetadata}) }
 
-// role is the name of a role that is defined for these actions: the same ones
-// have the same name.
+// role is the name of a role that is defined for these actions. Names of roles
+// are one in a whole tenant and those of vaults one in the world: rules for two
+// vaults are not in each other's way.
 func (g grants) role() string {
-	return "tacit " + strings.Join(g.actions, " ")
+	return "tacit " + g.vault + " " + strings.Join(g.actions, " ")
 }
 
 func (g grants) dataActions() []string {

@@ -18,6 +18,7 @@ type Settings struct {
 	CertFile   string // cert: PEM or PKCS#12 without a password
 	Authority  string // empty: that of the vault's cloud; https://login.microsoftonline.us/ and others
 	TLS        wire.TLS
+	Rates      *Rates // of all backends that share it; nil: this one's own
 
 	TokenFile string      // workload: the federated token, read at each sign-in; empty: the file that the chain finds
 	GitHub    wire.GitHub // workload: where GitHub Actions hands tokens out, instead of a file; its audience is api://AzureADTokenExchange unless said

@@ -338,6 +338,18 @@ func TestCommandLineSignIn(t *testing.T) {
 	}
 }
 
+// TestOtherTenant: a vault of another tenant is told with the setting to make.
+func TestOtherTenant(t *testing.T) {
+	for _, own := range []string{"adfs", "11111111-2222-3333-4444-555555555555"} {
+		_, settings := serve(t, azurewire.Options{Tenant: tenant})
+		settings.TenantID = own
+		err := one(t, opened(t, settings, quick()))
+		if secret.KindOf(err) != secret.Unauthenticated || !strings.Contains(err.Error(), "\n  set the vault's:  tenant_id = \""+tenant+"\"") {
+			t.Errorf("%s: %v", own, err)
+		}
+	}
+}
+
 // TestNoVault: a server that asks for a token for somebody else gets none.
 func TestNoVault(t *testing.T) {
 	server, settings := serve(t, azurewire.Options{})

@@ -1,8 +1,10 @@
 package azurekv
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -123,6 +125,84 @@ func TestLateWriter(t *testing.T) {
 	m, err := theirs.Describe(t.Context(), "app/db")
 	if err != nil || m.Versions[0].ID != served.ID || !slices.Contains(m.Versions[0].Stages, secret.Current) {
 		t.Errorf("%s is served, told is %+v, %v", served.ID, m.Versions, err)
+	}
+}
+
+// TestTimeEndsMidPut: when a put's time ends with the value on its way, nobody
+// knows whether the vault took it, and that is what is said; when the vault had
+// refused it, or it was never sent, it is not.
+func TestTimeEndsMidPut(t *testing.T) {
+	server, settings := serve(t, azurewire.Options{})
+	b := opened(t, settings, quick())
+	mustPut(t, b, "app/db", "before")
+	hang := func(w http.ResponseWriter, r *http.Request) bool {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		return true
+	}
+	refuse := func(w http.ResponseWriter, _ *http.Request) bool {
+		azurewire.Throttled("1").WriteTo(w)
+		return true
+	}
+	for what, c := range map[string]struct {
+		on      func(r *http.Request) bool
+		f       func(w http.ResponseWriter, r *http.Request) bool
+		unknown bool
+	}{
+		"on its way": {isPut, hang, true},
+		"refused":    {isPut, refuse, false},
+		"not sent":   {func(r *http.Request) bool { return r.Method == http.MethodGet }, hang, false},
+	} {
+		server.Before(func(w http.ResponseWriter, r *http.Request) bool { return c.on(r) && c.f(w, r) })
+		ctx, cancel := contextOf(t, 200*time.Millisecond)
+		_, err := b.Put(ctx, "app/db", secret.Text("x"), nil)
+		cancel()
+		told := err != nil && strings.Contains(err.Error(), "did not say whether it took the value") && strings.Contains(err.Error(), "tacit history app/db")
+		if !errors.Is(err, secret.Unavailable) || !errors.Is(err, context.DeadlineExceeded) || told != c.unknown {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestHalfDone: what a vault did before something failed is part of the error.
+func TestHalfDone(t *testing.T) {
+	server, settings := serve(t, azurewire.Options{Deleting: time.Hour})
+	slow := opened(t, settings, quick())
+	mustPut(t, slow, "app/slow", "one")
+	ctx, cancel := contextOf(t, 200*time.Millisecond)
+	defer cancel()
+	if _, err := slow.Delete(ctx, "app/slow", nil); !errors.Is(err, secret.Unavailable) || !strings.Contains(err.Error(), "it is being deleted") {
+		t.Errorf("delete: %v", err)
+	}
+
+	server, settings = serve(t, azurewire.Options{})
+	b := opened(t, settings, quick())
+	mustPut(t, b, "app/db", "one")
+	blob, err := b.Backup(t.Context(), "app/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Delete(t.Context(), "app/db", nil); err != nil {
+		t.Fatal(err)
+	}
+	unseen := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") == "" || !strings.HasSuffix(r.URL.Path, "/versions") {
+			return false
+		}
+		azurewire.Forbidden("readMetadata", "app--db").WriteTo(w)
+		return true
+	}
+	server.Before(unseen)
+	if _, err := b.Undelete(t.Context(), "app/db"); !errors.Is(err, secret.Denied) || !strings.Contains(err.Error(), "it is recovered, but ") || !strings.Contains(err.Error(), "readMetadata") {
+		t.Errorf("undelete: %v", err)
+	}
+	server.Before(nil)
+	if err := b.Destroy(t.Context(), "app/db"); err != nil {
+		t.Fatal(err)
+	}
+	server.Before(unseen)
+	if _, err := b.Restore(t.Context(), "app/db", blob); !errors.Is(err, secret.Denied) || !strings.Contains(err.Error(), "it is restored, but ") {
+		t.Errorf("restore: %v", err)
 	}
 }
 
@@ -269,7 +349,7 @@ func TestPurge(t *testing.T) {
 		return true
 	})
 	err = b.Destroy(t.Context(), "app/db")
-	if !errors.Is(err, secret.Denied) || !strings.Contains(err.Error(), "it is deleted, but not destroyed") || !strings.Contains(err.Error(), "Key Vault Purge Operator") {
+	if !errors.Is(err, secret.Denied) || !strings.Contains(err.Error(), "it is deleted, but not destroyed") || !strings.Contains(err.Error(), "Key Vault Secrets Officer") {
 		t.Errorf("%v", err)
 	}
 }

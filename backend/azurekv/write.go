@@ -7,7 +7,9 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -125,12 +127,8 @@ func (c call) put(ctx context.Context, h *held, value string, before []held, abo
 // send makes one version. A request whose answer is lost may have made it: it
 // is looked for, by its writer, before it is sent again.
 func (c call) send(ctx context.Context, writer string, p azsecrets.SetSecretParameters) (*held, error) {
-	once := policy.WithRetryOptions(ctx, policy.RetryOptions{
-		MaxRetries: c.b.tune.retries, RetryDelay: c.b.tune.retryDelay, MaxRetryDelay: maxRetryDelay,
-		ShouldRetry: func(r *http.Response, err error) bool {
-			return err == nil && r.StatusCode == http.StatusTooManyRequests
-		},
-	})
+	var open atomic.Bool
+	once := c.once(ctx, &open)
 	for try := int32(1); ; try++ {
 		var r azsecrets.SetSecretResponse
 		err := c.settle(ctx, func() (err error) {
@@ -142,7 +140,10 @@ func (c call) send(ctx context.Context, writer string, p azsecrets.SetSecretPara
 			made.current = true
 			return &made, nil
 		}
-		if err != nil && !lost(err) || ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil && open.Load():
+			return nil, c.perhaps(c.classify(ctx, err, actSet))
+		case err != nil && !lost(err) || ctx.Err() != nil:
 			return nil, c.classify(ctx, err, actSet)
 		}
 		made, looked := c.written(ctx, writer)
@@ -163,12 +164,32 @@ func (c call) send(ctx context.Context, writer string, p azsecrets.SetSecretPara
 	}
 }
 
+// once makes requests that are not sent again, unless the vault refused them for
+// their number. open tells that one is on its way, and was not refused.
+func (c call) once(ctx context.Context, open *atomic.Bool) context.Context {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { open.Store(true) }})
+	return policy.WithRetryOptions(ctx, policy.RetryOptions{
+		MaxRetries: c.b.tune.retries, RetryDelay: c.b.tune.retryDelay, MaxRetryDelay: maxRetryDelay,
+		ShouldRetry: func(r *http.Response, err error) bool {
+			if err == nil && r.StatusCode >= http.StatusBadRequest && !broken(r.StatusCode) {
+				open.Store(false)
+			}
+			return err == nil && r.StatusCode == http.StatusTooManyRequests
+		},
+	})
+}
+
 // lost tells errors after which a version may have been made all the same.
 func lost(err error) bool {
 	if s := status(err); s != 0 {
-		return s >= http.StatusInternalServerError && s != http.StatusNotImplemented || s == http.StatusRequestTimeout
+		return broken(s)
 	}
 	return !final(err) && !wire.Unsent(err)
+}
+
+// broken tells answers of a vault that is out of order.
+func broken(status int) bool {
+	return status >= http.StatusInternalServerError && status != http.StatusNotImplemented || status == http.StatusRequestTimeout
 }
 
 // written looks for the version of a writer; nil if there is none.

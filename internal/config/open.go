@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tacit-secrets/tacit/audit"
+	"github.com/tacit-secrets/tacit/backend/azurekv"
 	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/internal/identity"
 	"github.com/tacit-secrets/tacit/internal/lease"
@@ -53,9 +54,10 @@ type Opened struct {
 	log      *audit.Log // nil with a sink
 	appender audit.Appender
 	sealed   sealed
-	bindRoot string      // the folder that the store lists: Root, or its main checkout
-	sink     *audit.Sink // nil without a socket
-	stores   closers     // of the environments that were used
+	bindRoot string        // the folder that the store lists: Root, or its main checkout
+	sink     *audit.Sink   // nil without a socket
+	stores   closers       // of the environments that were used
+	rates    azurekv.Rates // of vaults that several environments may lie in
 	leases   *lease.Book
 }
 

@@ -228,7 +228,7 @@ func (x *Opened) azureSettings(e Environment) (azurekv.Settings, error) {
 	_, authority := azureCloud(deref(said.Cloud, cloudPublic))
 	s := azurekv.Settings{
 		Address: e.Address, Credential: deref(said.Credential, ""), TenantID: deref(said.TenantID, ""), ClientID: deref(said.ClientID, ""),
-		Authority: cmp.Or(deref(said.Authority, ""), authority),
+		Authority: cmp.Or(deref(said.Authority, ""), authority), Rates: &x.rates,
 	}
 	var err error
 	if s.CertFile, err = x.outside(e, "cert_file", deref(said.CertFile, "")); err != nil {

@@ -206,7 +206,7 @@ func TestAWSAndAzureSettings(t *testing.T) {
 	}
 	x, e = asking(t, "[env.prod]\nbackend = \"azurekv\"\nvault = \"My-Vault\"\ncloud = \"usgov\"\ncredential = \"cert\"\ntenant_id = \"t\"\nclient_id = \"c\"\ncert_file = \"~/c.pfx\"\n", nil)
 	z, err := x.azureSettings(e)
-	if err != nil || z.Address != "https://my-vault.vault.usgovcloudapi.net" || z.Authority != "https://login.microsoftonline.us/" || z.Credential != "cert" || z.TenantID != "t" || z.ClientID != "c" || z.CertFile != filepath.Join(x.sys.Home, "c.pfx") {
+	if err != nil || z.Address != "https://my-vault.vault.usgovcloudapi.net" || z.Authority != "https://login.microsoftonline.us/" || z.Credential != "cert" || z.TenantID != "t" || z.ClientID != "c" || z.Rates != &x.rates || z.CertFile != filepath.Join(x.sys.Home, "c.pfx") {
 		t.Errorf("%+v, %v", z, err)
 	}
 }
