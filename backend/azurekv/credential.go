@@ -59,11 +59,11 @@ func (s *Settings) missing() string {
 	application := s.TenantID != "" && s.ClientID != ""
 	switch {
 	case s.Credential == "pipelines" && (!application || s.Pipelines.Connection == "" || s.Pipelines.Token.Len() == 0):
-		return "a tenant, a client id, the service connection and its token"
+		return "tenant_id, client_id, service_connection and SYSTEM_ACCESSTOKEN"
 	case s.Credential == "cert" && (!application || s.CertFile == ""):
-		return "a tenant, a client id and the certificate's file"
+		return "tenant_id, client_id and cert_file"
 	case s.GitHub.URL != "" && (s.Credential != "workload" || !application || s.GitHub.Token.Len() == 0):
-		return `a tenant, a client id and the job's token, and is of credential = "workload" alone`
+		return `tenant_id, client_id and the job's token, and is of credential = "workload" alone`
 	default:
 		return ""
 	}
@@ -119,7 +119,11 @@ func discovered(authority string) bool {
 func (b *Backend) credential() (azcore.TokenCredential, error) {
 	cred, err := b.newCredential()
 	if err != nil {
-		return nil, &secret.Error{Kind: secret.Unauthenticated, Text: "Key Vault " + b.vault + ": there is nothing to sign in with (" + firstLine(err) + ")" + b.remedy("")}
+		remedy := b.remedy("")
+		if b.settings.Credential == "workload" {
+			remedy = "\n  set tenant_id, client_id and token_file, or AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE"
+		}
+		return nil, &secret.Error{Kind: secret.Unauthenticated, Text: "Key Vault " + b.vault + ": there is nothing to sign in with (" + firstLine(err) + ")" + remedy}
 	}
 	return cred, nil
 }
@@ -226,6 +230,9 @@ func (b *Backend) refused(err error, tenant string) error {
 		return e
 	case networked(err):
 		return b.network(err, "", "the authority of Key Vault "+b.vault)
+	case strings.Contains(err.Error(), "executable not found on path"): // of az or azd
+		e.Text = "Key Vault " + b.vault + ": the sign-in by " + b.settings.Credential + " needs a program that is not installed here\n  install it, or sign in another way:  credential = \"…\""
+		return e
 	default:
 		e.Text = "Key Vault " + b.vault + ": the sign-in by " + b.settings.Credential + " failed" + aadsts(err) + b.remedy(tenant)
 		return e
@@ -256,7 +263,7 @@ func (b *Backend) remedy(tenant string) string {
 	case "workload":
 		return "\n  compare the issuer, subject and audience of the federated credential:  az ad app federated-credential list --id CLIENT-ID"
 	case "managed":
-		return "\n  is there an identity on this machine, and is it the one meant?  credential = \"managed:CLIENT-ID\""
+		return "\n  is there an identity on this machine, and is it the one meant?  client_id = \"CLIENT-ID\""
 	case "azd":
 		return "\n  azd auth login"
 	case "pipelines":

@@ -41,6 +41,7 @@ func TestLimits(t *testing.T) {
 		"an annotation of it":   {secret.Text("x"), &secret.PutOptions{Annotations: &secret.Annotations{Tags: map[string]string{"tacit-w": "1"}}}, false},
 		"a long tag":            {secret.Text("x"), &secret.PutOptions{Attributes: &secret.Attributes{Tags: map[string]string{"k": strings.Repeat("ü", 513)}}}, false},
 		"a long description":    {secret.Text("x"), &secret.PutOptions{Annotations: &secret.Annotations{Description: strings.Repeat("d", 513)}}, false},
+		"long names of tags":    {secret.Text("x"), &secret.PutOptions{Annotations: &secret.Annotations{Tags: map[string]string{strings.Repeat("a", 300): "", strings.Repeat("b", 300): ""}}}, false},
 		"a nameless tag":        {secret.Text("x"), &secret.PutOptions{Attributes: &secret.Attributes{Tags: map[string]string{"": "x"}}}, false},
 		"a long type":           {secret.Text("x"), &secret.PutOptions{Attributes: &secret.Attributes{ContentType: strings.Repeat("t", 256)}}, false},
 		"a type that says more": {secret.Text("x"), &secret.PutOptions{Attributes: &secret.Attributes{ContentType: "image/png;base64"}}, false},

@@ -213,6 +213,9 @@ func checkTags(n secret.Name, all map[string]string) error {
 		}
 		return secret.Errorf(secret.Invalid, n, "Key Vault keeps at most %d tags with a version, these are %d (%d of tacit's own)", maxTags, len(all), own)
 	}
+	if utf8.RuneCountInString(all[tagSecret]) > maxTag {
+		return secret.Errorf(secret.Invalid, n, "Key Vault keeps no more than about %d characters of a secret's tags' names together", maxTag)
+	}
 	for k, v := range all {
 		switch {
 		case k == "" || utf8.RuneCountInString(k) > maxTag || utf8.RuneCountInString(v) > maxTag:

@@ -307,15 +307,6 @@ func TestDefaultChain(t *testing.T) {
 	}
 }
 
-func TestWrongTenant(t *testing.T) {
-	_, settings := serve(t, azurewire.Options{Tenant: tenant})
-	settings.TenantID = another
-	err := one(t, opened(t, settings, quick()))
-	if secret.KindOf(err) != secret.Unauthenticated || !strings.Contains(err.Error(), tenant) {
-		t.Errorf("%v", err)
-	}
-}
-
 // TestCommandLineSignIn: the command's own words are not repeated, and what to
 // type is told.
 func TestCommandLineSignIn(t *testing.T) {
@@ -336,11 +327,18 @@ func TestCommandLineSignIn(t *testing.T) {
 			t.Errorf("%s: %v", way, err)
 		}
 	}
+	t.Setenv("PATH", t.TempDir())
+	for _, way := range []string{"cli", "azd"} {
+		settings.Credential = way
+		if err := one(t, opened(t, settings, quick())); secret.KindOf(err) != secret.Unauthenticated || !strings.Contains(err.Error(), "not installed here") {
+			t.Errorf("%s that there is not: %v", way, err)
+		}
+	}
 }
 
-// TestOtherTenant: a vault of another tenant is told with the setting to make.
-func TestOtherTenant(t *testing.T) {
-	for _, own := range []string{"adfs", "11111111-2222-3333-4444-555555555555"} {
+// TestWrongTenant: a vault of another tenant is told with the setting to make.
+func TestWrongTenant(t *testing.T) {
+	for _, own := range []string{"adfs", another} {
 		_, settings := serve(t, azurewire.Options{Tenant: tenant})
 		settings.TenantID = own
 		err := one(t, opened(t, settings, quick()))

@@ -166,7 +166,7 @@ func TestTimeEndsMidPut(t *testing.T) {
 
 // TestHalfDone: what a vault did before something failed is part of the error.
 func TestHalfDone(t *testing.T) {
-	server, settings := serve(t, azurewire.Options{Deleting: time.Hour})
+	_, settings := serve(t, azurewire.Options{Deleting: time.Hour})
 	slow := opened(t, settings, quick())
 	mustPut(t, slow, "app/slow", "one")
 	ctx, cancel := contextOf(t, 200*time.Millisecond)
@@ -175,7 +175,7 @@ func TestHalfDone(t *testing.T) {
 		t.Errorf("delete: %v", err)
 	}
 
-	server, settings = serve(t, azurewire.Options{})
+	server, settings := serve(t, azurewire.Options{})
 	b := opened(t, settings, quick())
 	mustPut(t, b, "app/db", "one")
 	blob, err := b.Backup(t.Context(), "app/db")

@@ -83,6 +83,9 @@ func (a *app) edit(ctx context.Context, arg string, f editFlags) error {
 	case !f.resume && len(kept) > 0:
 		return secret.Errorf(secret.Conflict, "", "a draft of %s is kept, begun %s\n  go on with it:  tacit edit %s --resume\n  or drop it:     tacit edit %s --discard", r, a.ago(kept[0].Of.Begun), r, r)
 	}
+	if err := a.canSwap(ctx, o, r); err != nil {
+		return err
+	}
 	if e.command, err = a.editor(); err != nil {
 		return err
 	}

@@ -166,6 +166,11 @@ func (a *app) putTarget(ctx context.Context, arg string, f putFlags) (*config.Op
 			return nil, r, err
 		}
 	}
+	if r.Field != "" || f.ifVersion >= 0 {
+		if err := a.canSwap(ctx, o, r); err != nil {
+			return nil, r, err
+		}
+	}
 	return o, r, a.askProtected(ctx, o, r)
 }
 
@@ -174,6 +179,16 @@ func (a *app) canAnnotate(ctx context.Context, o *config.Opened, r secret.Ref) e
 	can, err := o.Broker.Capabilities(ctx, r.Env)
 	if err == nil && !slices.Contains(can, "annotations") {
 		err = secret.Errorf(secret.Unsupported, "", "the store of %s keeps no tags and descriptions; nothing was changed", r.Env)
+	}
+	return err
+}
+
+// canSwap refuses what is a write over the version that was seen, for a store
+// that compares nothing, before a value is asked for or an editor opened.
+func (a *app) canSwap(ctx context.Context, o *config.Opened, r secret.Ref) error {
+	can, err := o.Broker.Capabilities(ctx, r.Env)
+	if err == nil && !slices.Contains(can, "swap") {
+		err = secret.Errorf(secret.Unsupported, "", "the store of %s cannot compare and swap, so a change in between could be lost; nothing was changed\n  write the whole value:  tacit put %s --file FILE", r.Env, plain(r))
 	}
 	return err
 }

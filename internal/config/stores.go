@@ -222,13 +222,14 @@ func (x *Opened) awsSettings(e Environment) (awssm.Settings, error) {
 }
 
 // azureSettings says what the files do; the SDK finds the rest of its chain by
-// itself.
+// itself. Another authority it would look up in Microsoft's directory, which
+// knows none but Microsoft's: so that variable is read here.
 func (x *Opened) azureSettings(e Environment) (azurekv.Settings, error) {
 	said := e.said
 	_, authority := azureCloud(deref(said.Cloud, cloudPublic))
 	s := azurekv.Settings{
 		Address: e.Address, Credential: deref(said.Credential, ""), TenantID: deref(said.TenantID, ""), ClientID: deref(said.ClientID, ""),
-		Authority: cmp.Or(deref(said.Authority, ""), authority), Rates: &x.rates,
+		Authority: cmp.Or(deref(said.Authority, ""), authority, x.sys.Var("AZURE_AUTHORITY_HOST")), Rates: &x.rates,
 	}
 	var err error
 	if s.CertFile, err = x.outside(e, "cert_file", deref(said.CertFile, "")); err != nil {

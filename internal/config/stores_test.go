@@ -209,6 +209,12 @@ func TestAWSAndAzureSettings(t *testing.T) {
 	if err != nil || z.Address != "https://my-vault.vault.usgovcloudapi.net" || z.Authority != "https://login.microsoftonline.us/" || z.Credential != "cert" || z.TenantID != "t" || z.ClientID != "c" || z.Rates != &x.rates || z.CertFile != filepath.Join(x.sys.Home, "c.pfx") {
 		t.Errorf("%+v, %v", z, err)
 	}
+	for toml, want := range map[string]string{"": "https://sts.corp.example/", "authority = \"https://own.example/\"\n": "https://own.example/", "cloud = \"china\"\n": "https://login.chinacloudapi.cn/"} {
+		x, e = asking(t, "[env.prod]\nbackend = \"azurekv\"\nvault = \"my-vault\"\n"+toml, map[string]string{"AZURE_AUTHORITY_HOST": "https://sts.corp.example/"})
+		if z, err = x.azureSettings(e); err != nil || z.Authority != want {
+			t.Errorf("%q: %s, %v", toml, z.Authority, err)
+		}
+	}
 }
 
 // A job's identity is asked for where the job's own variables say, and only for

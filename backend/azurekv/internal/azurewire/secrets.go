@@ -89,8 +89,8 @@ func (s *Server) vault(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		s.count(x.method + " " + x.shape)
-		if r.URL.Query().Get("api-version") == "" {
-			badParameter("The api-version is missing.").WriteTo(w)
+		if f := spoken(r.URL.Query().Get("api-version")); f != nil {
+			f.WriteTo(w)
 			return
 		}
 		if name != "" && !regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`).MatchString(name) {
@@ -104,6 +104,21 @@ func (s *Server) vault(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	Fault{404, "NotFound", "", "The resource was not found.", nil}.WriteTo(w)
+}
+
+// spoken refuses what is no version of the API. The words are not recorded.
+func spoken(version string) *Fault {
+	f := badParameter("")
+	switch version {
+	case "":
+		f.Message = "The api-version is missing."
+	case "2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6-preview.2", "7.6", "2025-06-01-preview", "2025-07-01",
+		"2026-01-01-preview", "2026-03-01-preview", "2026-04-01", "2026-05-01-preview", "2026-07-01-preview":
+		return nil
+	default:
+		f.Message = "The specified version (" + version + ") is not recognized."
+	}
+	return &f
 }
 
 func (x route) match(method string, parts []string) (name, version string, ok bool) {
