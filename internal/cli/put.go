@@ -161,17 +161,23 @@ func (a *app) putTarget(ctx context.Context, arg string, f putFlags) (*config.Op
 			return nil, r, err
 		}
 	}
+	if err := a.canTake(ctx, o, r, f); err != nil {
+		return nil, r, err
+	}
+	return o, r, a.askProtected(ctx, o, r)
+}
+
+// canTake refuses what the store cannot do, before a value is asked for.
+func (a *app) canTake(ctx context.Context, o *config.Opened, r secret.Ref, f putFlags) error {
 	if len(f.tags) > 0 || f.description != "" {
 		if err := a.canAnnotate(ctx, o, r); err != nil {
-			return nil, r, err
+			return err
 		}
 	}
 	if r.Field != "" || f.ifVersion >= 0 {
-		if err := a.canSwap(ctx, o, r); err != nil {
-			return nil, r, err
-		}
+		return a.canSwap(ctx, o, r)
 	}
-	return o, r, a.askProtected(ctx, o, r)
+	return nil
 }
 
 // canAnnotate refuses tags for a store that keeps none before a value is put.
