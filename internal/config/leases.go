@@ -18,6 +18,18 @@ func (x *Opened) Leases() *lease.Book { return x.leases }
 // openLeases makes the book, once there is a Broker.
 func (x *Opened) openLeases() {
 	x.leases = lease.New(x.Broker, leaseRows{x.db}, filepath.Join(x.sys.storeDir(x.StoreID), "owners"), x.opts.Now)
+	x.leases.Place(x.leaseStore)
+}
+
+// leaseStore tells which store issues the leases of an environment, once
+// variables had their say; empty if there is no such environment.
+func (x *Opened) leaseStore(env string) string {
+	e, ok := x.Project.envs[env]
+	if !ok {
+		return ""
+	}
+	at := x.placed(e)
+	return short(at.Backend, normalAddress(at.Address), strings.Trim(deref(at.said.Namespace, ""), "/"))
 }
 
 // SweepLeases revokes what tacit processes that were killed left behind, and

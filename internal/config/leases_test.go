@@ -172,3 +172,32 @@ prefix = "prod/"
 		}
 	}
 }
+
+// An environment is another store for its leases where its address or namespace
+// is another one, whichever way that is said.
+func TestLeaseStore(t *testing.T) {
+	of := func(toml string, vars map[string]string) string {
+		x, _ := asking(t, toml, vars)
+		return x.leaseStore("prod")
+	}
+	open := "[env.prod]\nbackend = \"vault\"\n"
+	one := of(vaultEnv, nil)
+	for name, tt := range map[string]struct {
+		toml string
+		vars map[string]string
+		same bool
+	}{
+		"spelled otherwise": {open + "address = \"https://V.example:8200/\"\nmount = \"kv\"\nprefix = \"a/\"\n", nil, true},
+		"by a variable":     {open, map[string]string{"VAULT_ADDR": "https://v.example:8200"}, true},
+		"another address":   {open + "address = \"https://w.example:8200\"\n", nil, false},
+		"another variable":  {open, map[string]string{"VAULT_ADDR": "https://w.example:8200"}, false},
+		"another namespace": {vaultEnv + "namespace = \"n\"\n", nil, false},
+	} {
+		if got := of(tt.toml, tt.vars); (got == one) != tt.same || got == "" {
+			t.Errorf("%s: %q, and %q", name, got, one)
+		}
+	}
+	if x, _ := asking(t, vaultEnv, nil); x.leaseStore("gone") != "" {
+		t.Error("an environment that there is not has a store")
+	}
+}

@@ -61,12 +61,24 @@ func (x *Opened) vaultSettings(ctx context.Context, e Environment) (vault.Settin
 }
 
 // vaultVars reads the variables of Vault's clients that count for an
-// environment: none where they are about another server.
+// environment: BAO_NAME, or else VAULT_NAME, but none of those whose own address
+// is of another server.
 func (x *Opened) vaultVars(e Environment) func(name string) string {
-	if addr := x.sys.vaultVar("ADDR"); e.Address != "" && addr != "" && !sameAddress(e.Address, addr) {
-		return func(string) string { return "" }
+	meant := cmp.Or(e.Address, x.sys.vaultVar("ADDR"))
+	var families []string
+	for _, f := range []string{"BAO_", "VAULT_"} {
+		if addr := x.sys.Var(f + "ADDR"); addr == "" || sameAddress(meant, addr) {
+			families = append(families, f)
+		}
 	}
-	return x.sys.vaultVar
+	return func(name string) string {
+		for _, f := range families {
+			if v := x.sys.Var(f + name); v != "" {
+				return v
+			}
+		}
+		return ""
+	}
 }
 
 // authorities are those that the variables name: a file, or else the text itself.
@@ -101,11 +113,11 @@ func (x *Opened) declaredIn(e Environment) []secret.Name {
 func (x *Opened) placed(e Environment) Environment {
 	switch e.Backend {
 	case BackendVault:
-		addr := x.sys.vaultVar("ADDR")
-		if ns := x.sys.vaultVar("NAMESPACE"); e.said.Namespace == nil && ns != "" && (addr == "" || e.Address == "" || sameAddress(e.Address, addr)) {
+		env := x.vaultVars(e)
+		if ns := env("NAMESPACE"); e.said.Namespace == nil && ns != "" {
 			e.said.Namespace = &ns
 		}
-		e.Address = cmp.Or(e.Address, addr)
+		e.Address = cmp.Or(e.Address, env("ADDR"))
 	case BackendAWS:
 		if region := cmp.Or(x.sys.Var("AWS_REGION"), x.sys.Var("AWS_DEFAULT_REGION")); e.said.Region == nil && region != "" {
 			e.said.Region = &region

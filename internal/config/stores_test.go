@@ -193,6 +193,30 @@ func TestAbuseTokenOfAnotherServer(t *testing.T) {
 	}
 }
 
+// The variables of Vault and of OpenBao are two families: a token of one is not
+// shown to a server that the other names.
+func TestAbuseTokenOfTheOtherFamily(t *testing.T) {
+	for name, tt := range map[string]struct {
+		toml string
+		vars map[string]string
+		want string // address, token, namespace
+	}{
+		"vault's token for bao's server":   {"[env.prod]\nbackend = \"vault\"\n", map[string]string{"BAO_ADDR": "https://b", "VAULT_ADDR": "https://a", "VAULT_TOKEN": "canary", "VAULT_NAMESPACE": "canary"}, "https://b  "},
+		"bao's token for vault's server":   {vaultEnv, map[string]string{"VAULT_ADDR": "https://v.example:8200", "BAO_ADDR": "https://b", "BAO_TOKEN": "canary", "VAULT_TOKEN": "t", "VAULT_NAMESPACE": "n"}, "https://v.example:8200 t n"},
+		"one server by both":               {vaultEnv, map[string]string{"VAULT_ADDR": "https://v.example:8200", "BAO_ADDR": "https://V.example:8200/", "VAULT_TOKEN": "t"}, "https://v.example:8200 t "},
+		"a token whose server is not said": {vaultEnv, map[string]string{"VAULT_ADDR": "https://other", "BAO_TOKEN": "t", "VAULT_NAMESPACE": "canary"}, "https://v.example:8200 t "},
+	} {
+		x, e := asking(t, tt.toml, tt.vars)
+		s, err := x.vaultSettings(t.Context(), e)
+		if got := s.Address + " " + string(s.Auth.Token.Reveal()) + " " + s.Namespace; err != nil || got != tt.want {
+			t.Errorf("%s: got %q, want %q, %v", name, got, tt.want, err)
+		}
+		if at := x.placed(e); at.Address != s.Address || deref(at.said.Namespace, "") != s.Namespace {
+			t.Errorf("%s: placed at %q, %q", name, at.Address, deref(at.said.Namespace, ""))
+		}
+	}
+}
+
 func TestAWSAndAzureSettings(t *testing.T) {
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: serverCertificate(t)}))
 	x, e := asking(t, "[env.prod]\nbackend = \"awssm\"\nregion = \"eu-west-1\"\nprofile = \"p\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"\nexternal_id = \"e\"\nkms_key = \"k\"\nrecovery_window = \"7d\"\naddress = \"http://127.0.0.1:5000\"\nca_cert = '''"+ca+"'''\n", nil)

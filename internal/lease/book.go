@@ -34,6 +34,8 @@ type Book struct {
 	rows Rows
 	now  func() time.Time
 	self *owner
+	// place tells which store an environment is now; empty: none, or not known.
+	place func(env string) string
 }
 
 // New makes a Book. dir is a folder of the user's own, where processes mark
@@ -43,6 +45,23 @@ func New(door Door, rows Rows, dir string, now func() time.Time) *Book {
 		now = time.Now
 	}
 	return &Book{door: door, rows: rows, now: now, self: &owner{dir: dir}}
+}
+
+// Place says how to tell which store an environment is, before the Book is
+// used. A lease is renewed and revoked at the store that issued it alone: to
+// another one it would be unknown, which looks like ended.
+func (b *Book) Place(place func(env string) string) { b.place = place }
+
+// moved is the error of a lease whose environment is another store by now: of
+// kind Conflict.
+func (b *Book) moved(n Note) error {
+	if b.place == nil || n.Store == "" {
+		return nil
+	}
+	if now := b.place(n.Env); now == "" || now == n.Store {
+		return nil
+	}
+	return secret.Errorf(secret.Conflict, "", "%s is another store now than the one that issued lease %s, which is not asked there\n  name the store as before, or end the lease with its own client", n.Env, n.ID)
 }
 
 // Close tells the other processes that this one revokes nothing any more. What
@@ -66,6 +85,9 @@ func (b *Book) Issue(ctx context.Context, c secret.Caller, r secret.Ref, ttl tim
 		return Issued{}, err
 	}
 	n := Note{ID: newID(), Env: r.Env, Name: r.Name, Issued: b.now().UTC(), For: c.Principal, Owner: self}
+	if b.place != nil {
+		n.Store = b.place(r.Env)
+	}
 	if err := b.put(ctx, n); err != nil {
 		return Issued{}, err
 	}
@@ -119,6 +141,9 @@ func (b *Book) unmade(ctx context.Context, n Note, made bool, why error) error {
 
 // Renew makes a lease end later, by the right of a caller.
 func (b *Book) Renew(ctx context.Context, c secret.Caller, n Note, ttl time.Duration) (Note, error) {
+	if err := b.moved(n); err != nil {
+		return n, err
+	}
 	l, err := b.door.Renew(ctx, c, n.Ref(), n.Lease, ttl)
 	if err != nil {
 		return n, err
@@ -131,6 +156,9 @@ func (b *Book) Renew(ctx context.Context, c secret.Caller, n Note, ttl time.Dura
 // Revoke ends a lease, by the right of a caller. If the store cannot, it stays
 // noted, and is revoked at a next start.
 func (b *Book) Revoke(ctx context.Context, c secret.Caller, n Note) error {
+	if err := b.moved(n); err != nil {
+		return err
+	}
 	err := b.door.Revoke(ctx, c, n.Ref(), n.Lease)
 	switch {
 	case err == nil, errors.Is(err, secret.Unavailable), errors.Is(err, secret.Unauthenticated):
@@ -144,6 +172,9 @@ func (b *Book) Revoke(ctx context.Context, c secret.Caller, n Note) error {
 func (b *Book) GiveBack(ctx context.Context, n Note, why string) error {
 	if n.Lease == "" {
 		return b.rows.Delete(ctx, n.ID)
+	}
+	if err := b.moved(n); err != nil {
+		return err
 	}
 	return b.revoked(ctx, n, b.door.GiveBack(ctx, n.Ref(), n.Lease, why))
 }

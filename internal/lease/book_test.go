@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tacit-secrets/tacit/internal/lease"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -214,5 +215,45 @@ func TestOldMarksAreRemoved(t *testing.T) {
 	left, err := os.ReadDir(h.dir)
 	if err != nil || len(left) != 3 || !other.Lives(l.Note) { // the two that live, and the young one
 		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+// TestAbuseMovedEnvironment: an environment that is another store by now is not
+// asked about leases of the one before, to which none of them is known: they
+// would be taken for ended.
+func TestAbuseMovedEnvironment(t *testing.T) {
+	h := newHouse(t)
+	places := map[string]string{"prod": "one"}
+	book := func() *lease.Book {
+		b := h.another()
+		b.Place(func(env string) string { return places[env] })
+		return b
+	}
+	first := book()
+	tied, err := first.Issue(t.Context(), mia(), app(), time.Hour, true)
+	if err != nil || tied.Store != "one" {
+		t.Fatalf("%+v, %v", tied.Note, err)
+	}
+	first.Close() // as if it was killed
+	places["prod"] = "two"
+	b := book()
+	if got, err := b.Sweep(t.Context(), nil); err != nil || len(got) > 0 {
+		t.Errorf("swept %+v, %v", got, err)
+	}
+	if err := b.Revoke(t.Context(), mia(), tied.Note); secret.KindOf(err) != secret.Conflict || !strings.Contains(err.Error(), "is another store now") {
+		t.Errorf("revoked: %v", err)
+	}
+	if _, err := b.Renew(t.Context(), mia(), tied.Note, time.Hour); secret.KindOf(err) != secret.Conflict {
+		t.Errorf("renewed: %v", err)
+	}
+	if err := b.GiveBack(t.Context(), tied.Note, "x"); secret.KindOf(err) != secret.Conflict {
+		t.Errorf("given back: %v", err)
+	}
+	if all, err := b.All(t.Context()); err != nil || len(all) != 1 || len(h.store.left()) != 1 {
+		t.Errorf("%d notes and %d leases are left, %v", len(all), len(h.store.left()), err)
+	}
+	places["prod"] = "one"
+	if got, err := book().Sweep(t.Context(), nil); err != nil || len(got) != 1 || len(h.store.left()) != 0 {
+		t.Errorf("swept %+v, %v", got, err)
 	}
 }

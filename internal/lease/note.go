@@ -15,6 +15,7 @@ type Note struct {
 	Env       string           `json:"env"`             // of the environment that issued it
 	Name      secret.Name      `json:"name"`            // of the rules it was made by
 	Lease     string           `json:"lease,omitempty"` // what the store calls it; empty: it was being issued
+	Store     string           `json:"store,omitempty"` // which store that was; empty: not known
 	Issued    time.Time        `json:"issued"`
 	Expires   time.Time        `json:"expires,omitzero"` // zero: the store told no end
 	Renewable bool             `json:"renewable,omitempty"`

@@ -16,7 +16,8 @@ type Swept struct {
 }
 
 // Sweep revokes what dead processes left and what could not be revoked before.
-// knows tells which environments can be asked now; nil knows all. Notes of
+// knows tells which environments can be asked now; nil knows all. What another
+// store issued than the environment is now stays noted. Notes of
 // leases that ended by themselves are dropped without a word, and what failed
 // lately is left alone for a while.
 func (b *Book) Sweep(ctx context.Context, knows func(env string) bool) ([]Swept, error) {
@@ -37,7 +38,7 @@ func (b *Book) Sweep(ctx context.Context, knows func(env string) bool) ([]Swept,
 			}
 			continue
 		}
-		if !b.left(n) || n.resting(b.now()) || knows != nil && !knows(n.Env) {
+		if !b.left(n) || n.resting(b.now()) || knows != nil && !knows(n.Env) || b.moved(n) != nil {
 			continue
 		}
 		room <- struct{}{}
