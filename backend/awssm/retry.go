@@ -29,8 +29,10 @@ func (b *Backend) retries(o *retry.StandardOptions) {
 
 // hopeless says no to what stays as it is, however often it is asked: the SDK
 // takes a full quota for throttling, and a certificate for a lost connection.
+// Where there was no connection at all, the system has tried for long enough:
+// whoever has no network is told so at once.
 func hopeless(err error) aws.Ternary {
-	if codeOf(err) == "LimitExceededException" || errors.Is(err, wire.ErrLoop) || untrusted(err) {
+	if codeOf(err) == "LimitExceededException" || errors.Is(err, wire.ErrLoop) || wire.Unsent(err) {
 		return aws.FalseTernary
 	}
 	if _, ok := errors.AsType[*signInError](err); ok {

@@ -95,6 +95,7 @@ func (b *Backend) config(ctx context.Context) (cfg aws.Config, profile string, e
 	own := addressesOf(ctx, said)
 	cfg, err = config.LoadDefaultConfig(ctx, append(quiet,
 		config.WithHTTPClient(client),
+		config.WithRetryer(b.standard),
 		config.WithAPIOptions([]func(*middleware.Stack) error{own.instead}),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) {
 			o.Client = imds.NewFromConfig(said) // with the short waits that suit it

@@ -25,6 +25,10 @@ func Failure(err error) (secret.Kind, string) {
 	if e, ok := errors.AsType[*secret.Error](err); ok {
 		return e.Kind, e.Text
 	}
+	if e, ok := proxied(err); ok {
+		kind, text := Failure(e.Err)
+		return kind, "the proxy that HTTPS_PROXY or HTTP_PROXY names: " + text
+	}
 	if text := distrust(err); text != "" {
 		return secret.Invalid, text
 	}
@@ -46,6 +50,13 @@ func Failure(err error) (secret.Kind, string) {
 		return secret.Unavailable, "the address cannot be reached"
 	}
 	return secret.Unavailable, "no answer"
+}
+
+// proxied returns the error of a proxy that was not reached: the store was not
+// even asked for.
+func proxied(err error) (*net.OpError, bool) {
+	e, ok := errors.AsType[*net.OpError](err)
+	return e, ok && e.Op == "proxyconnect"
 }
 
 // distrust says why a server is not believed; empty if that is not the error.
@@ -82,7 +93,7 @@ func Unsent(err error) bool {
 		return true
 	}
 	e, ok := errors.AsType[*net.OpError](err)
-	return ok && e.Op == "dial"
+	return ok && (e.Op == "dial" || e.Op == "proxyconnect")
 }
 
 // ErrTooLong says that an answer is longer than [MaxBodyBytes]. Of kind

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,20 @@ func get(t *testing.T, ctx context.Context, url string, conf TLS) error { //noli
 	}
 	defer func() { _ = answer.Body.Close() }()
 	_, err = io.Copy(io.Discard, answer.Body)
+	return err
+}
+
+// throughProxy asks a server through a proxy.
+func throughProxy(t *testing.T, address string) error {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://store.example/", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := (&http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: address})}).RoundTrip(r)
+	if err == nil {
+		_ = answer.Body.Close()
+	}
 	return err
 }
 
@@ -73,6 +89,8 @@ func TestFailure(t *testing.T) {
 		{"untrusted", get(t, t.Context(), secure.URL, TLS{}), secret.Invalid, "authority that is not trusted", true},
 		{"no TLS", get(t, t.Context(), strings.Replace(plain.URL, "http:", "https:", 1), TLS{}), secret.Invalid, "does not speak TLS", true},
 		{"closed", get(t, t.Context(), "http://"+closed.Addr().String(), TLS{}), secret.Unavailable, "connection refused", true},
+		{"closed proxy", throughProxy(t, closed.Addr().String()), secret.Unavailable, "HTTPS_PROXY", true},
+		{"slow to connect", &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}, secret.Unavailable, "no answer in time", true},
 		{"slow", get(t, soon, plain.URL+"/slow", TLS{}), secret.Unavailable, "no answer in time", false},
 		{"interrupted", get(t, over, plain.URL+"/", TLS{}), secret.Unavailable, "interrupted", false},
 		{"short", get(t, t.Context(), plain.URL+"/short", TLS{}), secret.Unavailable, "broke off", false},
