@@ -198,8 +198,11 @@ func denied(a asking, said string) error {
 	if m := regexp.MustCompile(`User: (arn:[A-Za-z0-9:/_+=,.@-]{1,300}) `).FindStringSubmatch(said); m != nil {
 		who = m[1]
 	}
-	if m := regexp.MustCompile(`perform: ([a-z]{2,30}:[A-Za-z]{2,40})\b`).FindStringSubmatch(said); m != nil {
+	if m := regexp.MustCompile(`perform:? ([a-z]{2,30}:[A-Za-z]{2,40})\b`).FindStringSubmatch(said); m != nil {
 		action = m[1]
+	}
+	if strings.HasPrefix(action, "sts:") { // no policy of secrets lets anyone assume a role
+		return secret.Errorf(secret.Denied, a.name, "AWS does not let %s do %s\n  compare who asks with the trust policy of the role:  aws iam get-role --role-name ROLE", who, action)
 	}
 	return secret.Errorf(secret.Denied, a.name, "AWS does not let %s do %s\n  a policy that would:  tacit policy export", who, action)
 }
@@ -223,13 +226,15 @@ func (b *Backend) notSignedIn(a asking, in *signInError) error {
 		return secret.Errorf(secret.Unauthenticated, a.name, "the AWS sign-in has expired\n  %s", login(a.s))
 	case answered:
 		return b.signInRefused(a, api)
+	case secret.KindOf(in.error) != 0: // the job's identity
+		return named(in.error, a.name)
 	case strings.Contains(in.Error(), "EC2 IMDS"): // the end of the chain: none of the others applied
-		return secret.Errorf(secret.Unauthenticated, a.name, "no AWS credentials were found\n  %s", login(a.s))
+		return a.nobody()
 	}
 	if kind, text := wire.Failure(in.error); text != "no answer" {
 		return secret.Errorf(kind, a.name, "signing in to AWS: %s\n  aws sts get-caller-identity", text)
 	}
-	return secret.Errorf(secret.Unauthenticated, a.name, "no AWS credentials were found\n  %s", login(a.s))
+	return a.nobody()
 }
 
 // signInRefused is for answers of the services that sign in.

@@ -180,7 +180,7 @@ func (b *Backend) key(arns []string, g grant) (statement, bool) {
 	}
 	s := allow("TacitKey", nil, actions...)
 	s.Condition = map[string]map[string]any{"StringLike": {
-		"kms:ViaService":                  "secretsmanager." + b.regionPattern() + "." + b.domain(),
+		"kms:ViaService":                  "secretsmanager." + b.regionPattern() + "." + domainOf(b.settings.Region),
 		"kms:EncryptionContext:SecretARN": arns,
 	}}
 	switch {
@@ -214,7 +214,7 @@ func (b *Backend) regionPattern() string {
 
 func (b *Backend) partition() string {
 	switch r := b.settings.Region; {
-	case strings.HasPrefix(r, "cn-"):
+	case strings.HasPrefix(r, china):
 		return "aws-cn"
 	case strings.HasPrefix(r, "us-gov-"):
 		return "aws-us-gov"
@@ -223,8 +223,12 @@ func (b *Backend) partition() string {
 	}
 }
 
-func (b *Backend) domain() string {
-	if b.partition() == "aws-cn" {
+// china is what the names of regions there begin with.
+const china = "cn-"
+
+// domainOf returns the domain of AWS's services in a region.
+func domainOf(region string) string {
+	if strings.HasPrefix(region, china) {
 		return "amazonaws.com.cn"
 	}
 	return "amazonaws.com"

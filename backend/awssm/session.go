@@ -25,6 +25,7 @@ type session struct {
 	read, write, many *secretsmanager.Client
 	region            string
 	profile           string // of the files of AWS
+	lacking           bool   // AWS_ROLE_ARN names a role, and nothing to assume it with
 	credentials       *signIn
 }
 
@@ -47,7 +48,7 @@ func (b *Backend) session(ctx context.Context) (*session, error) {
 }
 
 func (b *Backend) open(ctx context.Context) (*session, error) {
-	cfg, profile, err := b.config(ctx)
+	cfg, found, err := b.config(ctx)
 	if err != nil {
 		return nil, b.unread(err)
 	}
@@ -68,12 +69,14 @@ func (b *Backend) open(ctx context.Context) (*session, error) {
 			o.Logger, o.ClientLogMode = logging.Nop{}, 0
 		})
 	}
-	return &session{read: client(b.standard()), write: client(b.standard()), many: client(b.adaptive()), region: cfg.Region, profile: profile, credentials: who}, nil
+	found.read, found.write, found.many = client(b.standard()), client(b.standard()), client(b.adaptive())
+	found.region, found.credentials = cfg.Region, who
+	return found, nil
 }
 
 // config lets the SDK find region and credentials, by its whole chain, and
-// returns the profile that it took.
-func (b *Backend) config(ctx context.Context) (cfg aws.Config, profile string, err error) {
+// tells what it took.
+func (b *Backend) config(ctx context.Context) (cfg aws.Config, found *session, err error) {
 	quiet := []func(*config.LoadOptions) error{
 		config.WithRegion(b.settings.Region),
 		config.WithLogger(logging.Nop{}),
@@ -85,12 +88,12 @@ func (b *Backend) config(ctx context.Context) (cfg aws.Config, profile string, e
 	// First only what files and variables say: the chain is made below.
 	said, err := config.LoadDefaultConfig(ctx, append(quiet, config.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
 	if err != nil {
-		return aws.Config{}, "", err
+		return aws.Config{}, nil, err
 	}
 	bundle, profile := files(said)
 	client, err := b.client(bundle)
 	if err != nil {
-		return aws.Config{}, "", err
+		return aws.Config{}, nil, err
 	}
 	own := addressesOf(ctx, said)
 	cfg, err = config.LoadDefaultConfig(ctx, append(quiet,
@@ -100,10 +103,19 @@ func (b *Backend) config(ctx context.Context) (cfg aws.Config, profile string, e
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) {
 			o.Client = imds.NewFromConfig(said) // with the short waits that suit it
 		}))...)
-	if err == nil && b.settings.RoleARN != "" {
+	if err != nil {
+		return aws.Config{}, nil, err
+	}
+	found = &session{profile: profile}
+	env, lacking := b.jobRole(said)
+	if lacking && b.settings.GitHub.URL != "" {
+		lacking, err = false, b.asJob(&cfg, env)
+	}
+	found.lacking = lacking
+	if b.settings.RoleARN != "" {
 		cfg.Credentials = b.role(cfg)
 	}
-	return cfg, profile, err
+	return cfg, found, err
 }
 
 // role assumes the role of the settings with what the chain found.

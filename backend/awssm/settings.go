@@ -20,6 +20,7 @@ type Settings struct {
 	KMSKey      string        // of new secrets; empty: the account's default
 	Window      time.Duration // how long a deleted secret can be restored; 0: 30 days
 	PlainHTTP   bool          // the user's own configuration allows http beyond loopback
+	GitHub      wire.GitHub   // where a job of GitHub Actions asks who it is, for AWS_ROLE_ARN without a token's file
 	TLS         wire.TLS
 }
 

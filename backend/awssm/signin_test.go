@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/tacit-secrets/tacit/backend/awssm/internal/awswire"
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -156,7 +157,7 @@ func TestExternalIDIsShown(t *testing.T) {
 	sts.ExternalID = "for-tacit"
 	putAndGet(t, n.at(Settings{Region: "eu-west-1", RoleARN: role, ExternalID: "for-tacit"}, t))
 	_, err := n.at(Settings{Region: "eu-west-1", RoleARN: role}, t).Get(t.Context(), "app/db", secret.At{})
-	tells(t, err, secret.Denied, "sts:AssumeRole", "app/db")
+	tells(t, err, secret.Denied, "sts:AssumeRole", "app/db", "trust policy", "aws iam get-role")
 }
 
 // tells expects an error of a kind that says all of this.
@@ -230,7 +231,7 @@ func TestWebIdentity(t *testing.T) {
 		t.Errorf("the sessions are %q", got)
 	}
 	tells(t, try("aud", "somebody else"), secret.Unauthenticated, "identity token")
-	tells(t, try("sub", "repo:evil/app:ref:refs/heads/main"), secret.Denied, "sts:AssumeRole")
+	tells(t, try("sub", "repo:evil/app:ref:refs/heads/main"), secret.Denied, "sts:AssumeRoleWithWebIdentity", "trust policy")
 	tells(t, try("exp", 1), secret.Unauthenticated, "expired")
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -245,6 +246,88 @@ func TestWebIdentity(t *testing.T) {
 	tells(t, err, secret.Unauthenticated)
 	if got := sts.Sessions(); len(got) != 1 {
 		t.Errorf("%d sessions were begun", len(got))
+	}
+}
+
+// TestJobOfGitHub: where AWS_ROLE_ARN names a role and nothing else says how to
+// assume it, a job's own identity does, without a file.
+func TestJobOfGitHub(t *testing.T) {
+	nobody(t)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, srv, sts := newNetwork(awswire.Options{})
+	sts.Issuer, sts.Audience, sts.Subject, sts.Key = "https://token.actions.githubusercontent.com", "sts.amazonaws.com", "repo:acme/app:ref:refs/heads/main", &key.PublicKey
+	subject, status, asked := sts.Subject, http.StatusOK, 0
+	runner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if status != http.StatusOK || r.Header.Get("Authorization") != "Bearer runner-canary" || r.URL.Query().Get("api-version") != "2.0" {
+			w.WriteHeader(max(status, http.StatusForbidden))
+			return
+		}
+		token := issue(t, key, map[string]any{"iss": sts.Issuer, "aud": r.URL.Query().Get("audience"), "sub": subject, "exp": time.Now().Add(time.Minute).Unix()})
+		_ = json.NewEncoder(w).Encode(map[string]string{"value": token})
+	}))
+	defer runner.Close()
+	t.Setenv("AWS_ROLE_ARN", role)
+	job := Settings{Region: "eu-west-1", SessionName: "ci-42", GitHub: wire.GitHub{URL: runner.URL + "/token?api-version=2.0", Token: secret.Text("runner-canary")}}
+	get := func(s Settings) error {
+		_, err := n.at(s, t).Get(t.Context(), "app/db", secret.At{})
+		if err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("the job's token is told: %v", err)
+		}
+		return err
+	}
+	putAndGet(t, n.at(job, t))
+	if got := sts.Sessions(); asked != 1 || len(got) != 1 || got[0] != "ci-42" {
+		t.Errorf("the runner is asked %d times, the sessions are %q", asked, got)
+	}
+
+	subject = "repo:evil/app:ref:refs/heads/main"
+	tells(t, get(job), secret.Denied, "app/db", "sts:AssumeRoleWithWebIdentity", "trust policy")
+	subject, status = sts.Subject, http.StatusForbidden
+	tells(t, get(job), secret.Unauthenticated, "app/db", "id-token: write")
+	status = http.StatusBadGateway
+	tells(t, get(job), secret.Unavailable, "app/db", "GitHub Actions answers 502")
+	status = http.StatusOK
+	plain := job
+	plain.GitHub.URL = "http://runner.example/token"
+	tells(t, get(plain), secret.Invalid, "https")
+	none := job
+	none.GitHub = wire.GitHub{}
+	tells(t, get(none), secret.Unauthenticated, "app/db", "AWS_ROLE_ARN", "id-token: write", "AWS_WEB_IDENTITY_TOKEN_FILE")
+
+	// Whoever has keys, a file or a profile is not the job.
+	before := asked
+	profiles(t, "[profile dev]\n"+keyLines())
+	dev := job
+	dev.Profile = "dev"
+	if err := get(dev); secret.KindOf(err) != secret.NotFound {
+		t.Error(err)
+	}
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")
+	tells(t, get(job), secret.Unauthenticated)
+	if err := os.Unsetenv("AWS_WEB_IDENTITY_TOKEN_FILE"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", awswire.Root().ID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", awswire.Root().Secret)
+	if err := get(job); secret.KindOf(err) != secret.NotFound {
+		t.Error(err)
+	}
+	t.Setenv("AWS_ROLE_ARN", "")
+	for _, k := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		if err := os.Unsetenv(k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tells(t, get(job), secret.Unauthenticated, "no AWS credentials were found")
+	if asked != before {
+		t.Errorf("the runner is asked %d times too many", asked-before)
+	}
+	if got := srv.Requests()["GetSecretValue"]; got != 3 {
+		t.Errorf("the store is asked %d times", got)
 	}
 }
 

@@ -112,7 +112,7 @@ func StoreVariables() []Setting {
 		{Var: "VAULT_ROLE_ID", Doc: "method approle: the role id"},
 		{Var: "VAULT_SECRET_ID", Doc: "method approle: the secret id"},
 		{Var: "VAULT_SKIP_VERIFY", Doc: "refused: whoever answers would be believed, and given the token"},
-		{Var: "ACTIONS_ID_TOKEN_REQUEST_URL", Doc: "in GitHub Actions, for Vault's method jwt and Azure's credential workload: where the job's identity is asked for"},
+		{Var: "ACTIONS_ID_TOKEN_REQUEST_URL", Doc: "in GitHub Actions, for Vault's method jwt, Azure's credential workload, and AWS where AWS_ROLE_ARN alone names a role: where the job's identity is asked for"},
 		{Var: "ACTIONS_ID_TOKEN_REQUEST_TOKEN", Doc: "in GitHub Actions: what it is asked with"},
 		{Var: "SYSTEM_ACCESSTOKEN", Doc: "in Azure Pipelines, for credential pipelines: what the job's identity is asked with"},
 		{Var: "AZURESUBSCRIPTION_…", Doc: "in Azure Pipelines, for credential pipelines: tenant, client and service connection, where the files do not say them"},

@@ -229,6 +229,9 @@ func (x *Opened) awsSettings(e Environment) (awssm.Settings, error) {
 		ExternalID: deref(said.ExternalID, ""), SessionName: deref(said.SessionName, ""), KMSKey: deref(said.KMSKey, ""),
 		Window: window, PlainHTTP: x.user.plain(e.Address),
 	}
+	if url := x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_URL"); url != "" {
+		s.GitHub = wire.GitHub{URL: url, Token: secret.Text(x.sys.Var("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))}
+	}
 	s.TLS, err = x.tls(e)
 	return s, err
 }

@@ -221,12 +221,16 @@ func TestAWSAndAzureSettings(t *testing.T) {
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: serverCertificate(t)}))
 	x, e := asking(t, "[env.prod]\nbackend = \"awssm\"\nregion = \"eu-west-1\"\nprofile = \"p\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"\nexternal_id = \"e\"\nkms_key = \"k\"\nrecovery_window = \"7d\"\naddress = \"http://127.0.0.1:5000\"\nca_cert = '''"+ca+"'''\n", nil)
 	a, err := x.awsSettings(e)
-	if err != nil || a.Region != "eu-west-1" || a.Profile != "p" || a.RoleARN == "" || a.ExternalID != "e" || a.KMSKey != "k" || a.Window.Hours() != 7*24 || a.Endpoint != "http://127.0.0.1:5000" || a.PlainHTTP || a.TLS.CACert != ca {
+	if err != nil || a.GitHub.URL != "" || a.Region != "eu-west-1" || a.Profile != "p" || a.RoleARN == "" || a.ExternalID != "e" || a.KMSKey != "k" || a.Window.Hours() != 7*24 || a.Endpoint != "http://127.0.0.1:5000" || a.PlainHTTP || a.TLS.CACert != ca {
 		t.Errorf("%+v, %v", a, err)
 	}
 	x.user.PlainHTTP = []string{"http://127.0.0.1:5000/"}
 	if a, err = x.awsSettings(e); err != nil || !a.PlainHTTP {
 		t.Errorf("the user's own settings do not count: %v", err)
+	}
+	x, e = asking(t, "[env.prod]\nbackend = \"awssm\"\n", map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "https://gh", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "ght"})
+	if a, err = x.awsSettings(e); err != nil || a.GitHub.URL != "https://gh" || string(a.GitHub.Token.Reveal()) != "ght" {
+		t.Errorf("a job cannot ask for its identity: %v", err)
 	}
 	x, e = asking(t, "[env.prod]\nbackend = \"azurekv\"\nvault = \"My-Vault\"\ncloud = \"usgov\"\ncredential = \"cert\"\ntenant_id = \"t\"\nclient_id = \"c\"\ncert_file = \"~/c.pfx\"\n", nil)
 	z, err := x.azureSettings(e)
