@@ -115,8 +115,7 @@ func (b *Backend) chunk(ctx context.Context, part []secret.Name, ids map[secret.
 	}
 	for _, v := range out.SecretValues {
 		// What lacks something is none, as for a single answer.
-		whole := aws.ToString(v.VersionId) != "" && (v.SecretString != nil || v.SecretBinary != nil)
-		if n := nameOf(aws.ToString(v.Name)); whole && slices.Contains(part, n) {
+		if n := nameOf(aws.ToString(v.Name)); slices.Contains(part, n) && whole(v.VersionId, v.SecretString, v.SecretBinary) {
 			found.put(n, secret.Result{Version: entryVersion(v)})
 		}
 	}
@@ -126,7 +125,10 @@ func (b *Backend) chunk(ctx context.Context, part []secret.Name, ids map[secret.
 			continue
 		}
 		said := &smithy.GenericAPIError{Code: aws.ToString(e.ErrorCode), Message: aws.ToString(e.Message)}
-		found.put(part[i], secret.Result{Err: b.classify(asking{ctx, s, "secretsmanager:GetSecretValue", part[i], said})})
+		err := b.classify(asking{ctx, s, "secretsmanager:GetSecretValue", part[i], said})
+		if !errors.Is(err, secret.Unavailable) { // what passes is tried again singly
+			found.put(part[i], secret.Result{Err: err})
+		}
 	}
 	return nil
 }

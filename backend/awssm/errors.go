@@ -94,7 +94,9 @@ func aboutSecret(a asking, api smithy.APIError) error {
 		if strings.Contains(said, "not associated") {
 			return noVersion(a.name, "")
 		}
-		return nil
+		return replicated(a, said)
+	case "InvalidParameterException":
+		return replicated(a, said)
 	case "ResourceExistsException":
 		return secret.Errorf(secret.Conflict, a.name, "it exists already")
 	case "DecryptionFailure", "EncryptionFailure":
@@ -126,8 +128,17 @@ func noVersion(n secret.Name, id secret.VersionID) error {
 	return &secret.Error{Kind: secret.NotFound, State: secret.NoVersion, Name: n, Version: id, Text: "no such version"}
 }
 
+// replicated is for what AWS refuses because a secret is kept in several
+// regions; nil: that is not the reason.
+func replicated(a asking, said string) error {
+	if !strings.Contains(strings.ToLower(said), "replica") {
+		return nil
+	}
+	return secret.Errorf(secret.Invalid, a.name, "it is kept in several regions: write it in its first one; before it is deleted, its replicas are removed\n  which they are:  aws secretsmanager describe-secret --region %s --secret-id NAME", a.s.region)
+}
+
 func kmsError(n secret.Name) error {
-	return secret.Errorf(secret.Denied, n, "its KMS key may not be used by who asks, or is disabled\n  aws kms describe-key --key-id KEY; allow kms:Decrypt and kms:GenerateDataKey on it")
+	return secret.Errorf(secret.Denied, n, "its KMS key may not be used by who asks, is disabled, or is not there\n  aws kms describe-key --key-id KEY; allow kms:Decrypt and kms:GenerateDataKey on it")
 }
 
 // refused is for answers that are about who asks, or how.
@@ -155,7 +166,7 @@ func (b *Backend) refused(a asking, api smithy.APIError) error {
 	if code == "" || code == "UnknownError" || code == "UnknownOperationException" || !made(code, letters+digits) {
 		return b.foreign(a)
 	}
-	return secret.Errorf(secret.Invalid, a.name, "AWS refuses this request of %s: %s", a.action, code)
+	return secret.Errorf(secret.Invalid, a.name, "AWS refuses this request of %s: %s\n  what AWS knows of it:  aws secretsmanager describe-secret --region %s --secret-id NAME", a.action, code, a.s.region)
 }
 
 func throttled(a asking) error {

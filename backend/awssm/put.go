@@ -104,8 +104,11 @@ func (w *writing) create(ctx context.Context) error {
 	if err == nil {
 		return w.made(ctx, out.VersionId, "CreateSecret")
 	}
-	if codeOf(err) == "ResourceExistsException" {
+	switch codeOf(err) {
+	case "ResourceExistsException":
 		return secret.Errorf(secret.Conflict, w.n, "it exists already")
+	case "ResourceNotFoundException": // of all that is named here, only a key can be missing
+		return kmsError(w.n)
 	}
 	return w.refused(ctx, "CreateSecret", err)
 }

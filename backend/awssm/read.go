@@ -46,12 +46,17 @@ func (b *Backend) get(ctx context.Context, s *session, client *secretsmanager.Cl
 		}
 		return secret.Version{}, err
 	}
-	if aws.ToString(out.VersionId) == "" || out.SecretString == nil && out.SecretBinary == nil {
+	if !whole(out.VersionId, out.SecretString, out.SecretBinary) {
 		return secret.Version{}, b.empty(asking{ctx, s, "secretsmanager:GetSecretValue", n, nil})
 	}
 	v := told{out.ARN, out.VersionId, out.VersionStages, out.CreatedDate}.version()
 	v.Value = valueOf(out.SecretString, out.SecretBinary)
 	return v, nil
+}
+
+// whole reports whether an answer names a version and holds its value.
+func whole(id, text *string, binary []byte) bool {
+	return aws.ToString(id) != "" && (text != nil || binary != nil)
 }
 
 // selection says in AWS's words which version is meant.

@@ -104,26 +104,34 @@ func TestBatchOneDenied(t *testing.T) {
 	}
 }
 
-// TestBatchLeavesOut: a batch that leaves secrets out, or answers for others,
-// is no answer for them.
+// TestBatchLeavesOut: a batch that leaves secrets out, answers for others, or
+// gives an error that passes, is no answer for them.
 func TestBatchLeavesOut(t *testing.T) {
 	isolate(t)
 	l := newLab(t, Settings{})
 	names := l.many(t, 3)
-	l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-		if op == "BatchGetSecretValue" {
-			_, _ = w.Write([]byte(`{"SecretValues":[{"ARN":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:other-abcdef","Name":"other","VersionId":"x","SecretString":"not asked for"}],"Errors":[{"SecretId":"another","ErrorCode":"X"}]}`))
-			return
-		}
-		next(w, r)
-	})
-	want(t, l.sent(func() {
-		for i, r := range l.GetBatch(t.Context(), names) {
-			if r.Err != nil || !r.Version.Value.Equal(secret.Text(string(names[i]))) {
-				t.Errorf("%s: %v", names[i], r.Err)
+	for what, body := range map[string]string{
+		"another":     `{"SecretValues":[{"ARN":"arn:aws:secretsmanager:eu-west-1:111122223333:secret:other-abcdef","Name":"other","VersionId":"x","SecretString":"not asked for"}],"Errors":[{"SecretId":"another","ErrorCode":"X"}]}`,
+		"more pages":  `{"SecretValues":[],"NextToken":"x"}`,
+		"throttled":   `{"Errors":[{"SecretId":"n/000","ErrorCode":"ThrottlingException","Message":"Rate exceeded"}]}`,
+		"failed":      `{"Errors":[{"SecretId":"n/000","ErrorCode":"InternalServiceError"}]}`,
+		"its service": `{"Errors":[{"SecretId":"n/000","ErrorCode":"InternalFailure"}]}`,
+	} {
+		l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+			if op == "BatchGetSecretValue" {
+				_, _ = w.Write([]byte(body))
+				return
 			}
-		}
-	}), "map[BatchGetSecretValue:1 GetSecretValue:3]")
+			next(w, r)
+		})
+		want(t, l.sent(func() {
+			for i, r := range l.GetBatch(t.Context(), names) {
+				if r.Err != nil || !r.Version.Value.Equal(secret.Text(string(names[i]))) {
+					t.Errorf("%s: %s: %v", what, names[i], r.Err)
+				}
+			}
+		}), "map[BatchGetSecretValue:1 GetSecretValue:3]")
+	}
 }
 
 // TestNamesOfAWS: what others wrote is listed and read by a name, whatever it

@@ -147,6 +147,21 @@ func TestFullQuotaIsNotAskedAgain(t *testing.T) {
 	}), "map[PutSecretValue:1]")
 }
 
+// TestNewSecretWithoutKey: what is missing when a secret is made is its key.
+func TestNewSecretWithoutKey(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{KMSKey: "alias/none"})
+	l.bends(func(op string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if op == "CreateSecret" {
+			fail(w, "ResourceNotFoundException", "Alias arn:aws:kms:eu-west-1:111122223333:alias/none is not found.")
+			return
+		}
+		next(w, r)
+	})
+	_, err := l.Put(t.Context(), "app/db", secret.Text("one"), nil)
+	tells(t, err, secret.Denied, "app/db", "KMS key", "aws kms describe-key")
+}
+
 // TestPartlyWritten: what AWS cannot do in one step says which part is done.
 func TestPartlyWritten(t *testing.T) {
 	isolate(t)

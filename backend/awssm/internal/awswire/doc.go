@@ -6,4 +6,6 @@
 // paging, what a secret goes through when it is deleted, and answers of AWS
 // STS. It keeps everything in memory, decides rights by a function that the
 // test gives, and does not rotate, replicate or call KMS. Only tests import it.
+//
+// What was never recorded is a choice, marked so where it is made.
 package awswire

@@ -60,6 +60,8 @@ func (c *call) value(in read) (told, error) {
 	return out, nil
 }
 
+// batchGet tells of secrets without a value among its errors, also where
+// filters chose them: a choice.
 func batchGet(c *call, in struct {
 	SecretIDList []string
 	Filters      []filter
@@ -191,6 +193,8 @@ func cut[T any](all []T, p page, operation string) ([]T, string, error) {
 	return all[from:to], base64.URLEncoding.EncodeToString([]byte(operation + ":" + strconv.Itoa(to))), nil
 }
 
+// listVersions refuses a secret that is to be deleted, and gives pages of a
+// hundred: choices.
 func listVersions(c *call, in struct {
 	page
 	SecretID          string

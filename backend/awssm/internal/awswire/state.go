@@ -15,7 +15,7 @@ const (
 	previous = "AWSPREVIOUS"
 
 	maxValue    = 65536
-	maxLabels   = 20 // across all versions of a secret
+	maxLabels   = 20 // across all versions of a secret; the text of the error is a choice
 	maxVersions = 100
 	young       = 24 * time.Hour // versions that are never pruned
 )
@@ -103,7 +103,7 @@ func (e *entry) move(label string, to *version) {
 }
 
 // promote makes v current as a put does: the one before keeps exactly
-// AWSPREVIOUS.
+// AWSPREVIOUS. That a third version keeps AWSPENDING is a choice.
 func (e *entry) promote(v *version) {
 	old := e.holder(current)
 	if old == v {

@@ -227,6 +227,7 @@ func (c *call) force(id string, e *entry, now time.Time, err error) (any, error)
 
 type onlyID struct{ SecretID string }
 
+// restoreSecret answers well where nothing is to be restored: a choice.
 func restoreSecret(c *call, in onlyID) (any, error) {
 	e, err := c.find(in.SecretID, "RestoreSecret")
 	if err != nil {
