@@ -3,6 +3,8 @@ package awssm
 import (
 	"crypto/tls"
 	"errors"
+	"net"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -25,6 +27,24 @@ func (b *Backend) retries(o *retry.StandardOptions) {
 	o.MaxAttempts, o.MaxBackoff = tries, b.backoff
 	o.Backoff = retry.NewExponentialJitterBackoff(b.backoff)
 	o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(hopeless)}, o.Retryables...)
+}
+
+// nearby is for the metadata of a machine, which answers at once if there is
+// any: whoever has no credentials at all hears so soon.
+func nearby() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 200 * time.Millisecond, nil })
+		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(noMachine)}, o.Retryables...)
+	})
+}
+
+// noMachine says no where the system says that there is no such address. That
+// nobody answered in a quarter of a second may be a busy machine.
+func noMachine(err error) aws.Ternary {
+	if late, ok := errors.AsType[net.Error](err); wire.Unsent(err) && (!ok || !late.Timeout()) {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
 }
 
 // hopeless says no to what stays as it is, however often it is asked: the SDK

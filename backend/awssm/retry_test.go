@@ -6,7 +6,9 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/tacit-secrets/tacit/backend/awssm/internal/awswire"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -57,5 +59,27 @@ func TestNoConnectionIsTriedOnce(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNoMachine: where there is no metadata of a machine, nobody waits for it;
+// where it is slow, it is asked again, and soon.
+func TestNoMachine(t *testing.T) {
+	r := nearby()
+	for what, c := range map[string]struct {
+		err   error
+		again bool
+	}{
+		"refused":     {&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, false},
+		"no network":  {&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ENETUNREACH}, false},
+		"not in time": {&net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}, true},
+		"reset":       {&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, true},
+	} {
+		if got := r.IsErrorRetryable(&smithyhttp.RequestSendError{Err: c.err}); got != c.again {
+			t.Errorf("%s: tried again is %v", what, got)
+		}
+	}
+	if wait, err := r.RetryDelay(r.MaxAttempts(), nil); err != nil || wait > time.Second {
+		t.Errorf("it waits %s, %v", wait, err)
 	}
 }

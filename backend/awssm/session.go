@@ -101,7 +101,9 @@ func (b *Backend) config(ctx context.Context) (cfg aws.Config, found *session, e
 		config.WithRetryer(b.standard),
 		config.WithAPIOptions([]func(*middleware.Stack) error{own.instead}),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) {
-			o.Client = imds.NewFromConfig(said) // with the short waits that suit it
+			o.Client = imds.NewFromConfig(said, func(o *imds.Options) { // with the short waits that suit it
+				o.Retryer, o.DisableDefaultMaxBackoff = nearby(), true
+			})
 		}))...)
 	if err != nil {
 		return aws.Config{}, nil, err
