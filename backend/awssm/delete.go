@@ -2,6 +2,7 @@ package awssm
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,9 +21,17 @@ func (b *Backend) Delete(ctx context.Context, n secret.Name, o *secret.DeleteOpt
 	if o != nil && o.Window >= minWindow && o.Window <= defaultWindow {
 		days = int64((o.Window + day - 1) / day)
 	}
+	_, unseen := b.live(ctx, s, n)
+	if unseen != nil && !errors.Is(unseen, secret.Denied) {
+		return secret.Meta{}, unseen
+	}
 	out, err := send(ctx, s, s.write.DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: &id, RecoveryWindowInDays: &days})
 	if err != nil {
-		return secret.Meta{}, b.classify(asking{ctx, s, "secretsmanager:DeleteSecret", n, err})
+		err = b.classify(asking{ctx, s, "secretsmanager:DeleteSecret", n, err})
+		if unseen != nil || secret.StateOf(err) != secret.Deleted {
+			return secret.Meta{}, err
+		}
+		out = &secretsmanager.DeleteSecretOutput{} // it was there: a try whose answer was lost deleted it
 	}
 	m, err := b.look(ctx, s, n)
 	if err != nil { // it is deleted all the same
@@ -51,7 +60,11 @@ func (b *Backend) Undelete(ctx context.Context, n secret.Name) (secret.Meta, err
 		return secret.Meta{}, secret.Errorf(secret.Conflict, n, "it is not deleted")
 	}
 	if _, err := send(ctx, s, s.write.RestoreSecret, &secretsmanager.RestoreSecretInput{SecretId: &id}); err != nil {
-		return secret.Meta{}, b.classify(asking{ctx, s, "secretsmanager:RestoreSecret", n, err})
+		err = b.classify(asking{ctx, s, "secretsmanager:RestoreSecret", n, err})
+		// A try whose answer was lost may have restored it.
+		if now, unseen := b.live(ctx, s, n); unseen != nil || now.UID != m.UID {
+			return secret.Meta{}, err
+		}
 	}
 	m.Deleted, m.Purge = time.Time{}, time.Time{}
 	return b.settled(ctx, s, m)

@@ -316,3 +316,56 @@ func TestKMSKey(t *testing.T) {
 		}
 	}
 }
+
+// TestLostAnswers: what was done though nobody heard of it is no error because
+// it cannot be done again.
+func TestLostAnswers(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	v := l.must(t, "app/db", "one")
+	for op, do := range map[string]func() error{
+		"DeleteSecret":             func() error { _, err := l.Delete(t.Context(), "app/db", nil); return err },
+		"RestoreSecret":            func() error { _, err := l.Undelete(t.Context(), "app/db"); return err },
+		"UpdateSecretVersionStage": func() error { _, err := l.MoveStage(t.Context(), "app/db", "green", "", v.ID); return err },
+	} {
+		if _, err := l.Undelete(t.Context(), "app/db"); secret.KindOf(err) != secret.Conflict && err != nil {
+			t.Fatal(err)
+		}
+		if op == "RestoreSecret" {
+			if _, err := l.Delete(t.Context(), "app/db", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		asked := 0
+		l.bends(func(o string, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+			if o != op {
+				next(w, r)
+				return
+			}
+			switch asked++; {
+			case asked == 1:
+				next(httptest.NewRecorder(), r)
+				awswire.WriteError(w, &awswire.Error{Status: 503, Code: "ServiceUnavailable"})
+			case op == "RestoreSecret": // what AWS says then was never recorded
+				fail(w, "InvalidRequestException", "You can't restore a secret that isn't scheduled for deletion.")
+			default:
+				next(w, r)
+			}
+		})
+		if err := do(); err != nil || asked != 2 {
+			t.Errorf("%s, asked %d times: %v", op, asked, err)
+		}
+		l.bends(nil)
+		m, err := l.Describe(t.Context(), "app/db")
+		if err != nil || m.Deleted.IsZero() == (op == "DeleteSecret") {
+			t.Errorf("after %s: %+v, %v", op, m, err)
+		}
+	}
+	if _, err := l.Delete(t.Context(), "app/db", nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.Delete(t.Context(), "app/db", nil)
+	if tells(t, err, secret.NotFound); secret.StateOf(err) != secret.Deleted {
+		t.Error(err)
+	}
+}
