@@ -215,7 +215,24 @@ func denied(a asking, said string) error {
 	if strings.HasPrefix(action, "sts:") { // no policy of secrets lets anyone assume a role
 		return secret.Errorf(secret.Denied, a.name, "AWS does not let %s do %s\n  compare who asks with the trust policy of the role:  aws iam get-role --role-name ROLE", who, action)
 	}
-	return secret.Errorf(secret.Denied, a.name, "AWS does not let %s do %s\n  a policy that would:  tacit policy export", who, action)
+	return secret.Errorf(secret.Denied, a.name, "AWS does not let %s do %s\n  a policy that would:  tacit policy export%s", who, action, verbOf(action))
+}
+
+// verbOf is the flag of the command that writes a policy for an action of IAM;
+// empty for those of get, which it writes unasked.
+func verbOf(action string) string {
+	switch strings.TrimPrefix(action, "secretsmanager:") {
+	case "CreateSecret", "PutSecretValue", "UpdateSecret", "UpdateSecretVersionStage", "TagResource", "UntagResource":
+		return " --verb " + string(secret.Put)
+	case "DeleteSecret":
+		return " --verb " + string(secret.Delete)
+	case "RestoreSecret":
+		return " --verb " + string(secret.Undelete)
+	case "ListSecrets":
+		return " --verb " + string(secret.List)
+	default:
+		return ""
+	}
 }
 
 func signature(a asking, said string) error {

@@ -120,3 +120,39 @@ func TestAuthoritiesOfTheEnvironment(t *testing.T) {
 	t.Setenv("AWS_CA_BUNDLE", writeFile(t, filepath.Join(t.TempDir(), "ca.pem"), string(text)))
 	putAndGet(t, open(t, Settings{Region: "eu-west-1", Endpoint: server.URL}))
 }
+
+// TestDeniedWayOut: the policy that is offered allows what was denied.
+func TestDeniedWayOut(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	l.must(t, "app/db", "one")
+	l.must(t, "app/gone", "one")
+	if _, err := l.Delete(t.Context(), "app/gone", nil); err != nil {
+		t.Fatal(err)
+	}
+	for verb, do := range map[string]func() error{
+		"put":      func() error { _, err := l.Put(t.Context(), "app/db", secret.Text("x"), nil); return err },
+		"delete":   func() error { _, err := l.Delete(t.Context(), "app/db", nil); return err },
+		"undelete": func() error { _, err := l.Undelete(t.Context(), "app/gone"); return err },
+		"list": func() error {
+			for _, err := range l.List(t.Context(), nil) {
+				return err
+			}
+			return nil
+		},
+	} {
+		l.allows(func(c awswire.Call) bool { return c.Operation == "DescribeSecret" })
+		tells(t, do(), secret.Denied, "tacit policy export --verb "+verb)
+		r := rules(t, Settings{}, []secret.Name{"app/db", "app/gone"}, secret.Verb(verb))
+		l.allows(func(c awswire.Call) bool {
+			resource := "*"
+			if c.Name != "" {
+				resource = "arn:aws:secretsmanager:" + c.Region + ":" + c.Account + ":secret:" + c.Name + "-Ab12Cd"
+			}
+			return permits(t, r, "secretsmanager:"+c.Operation, resource, false)
+		})
+		if err := do(); err != nil {
+			t.Errorf("%s, with that policy: %v", verb, err)
+		}
+	}
+}

@@ -169,7 +169,7 @@ func TestPartlyWritten(t *testing.T) {
 	l.must(t, "app/db", "one")
 	l.allows(func(c awswire.Call) bool { return c.Operation != "TagResource" })
 	_, err := l.Put(t.Context(), "app/db", secret.Text("two"), &secret.PutOptions{Annotations: &secret.Annotations{Description: "d", Tags: map[string]string{"k": "v"}}})
-	tells(t, err, secret.Denied, "app/db: version ", "was written, but not the tags", "secretsmanager:TagResource")
+	tells(t, err, secret.Denied, "app/db: version ", "was written, but not the tags", "secretsmanager:TagResource", "tacit policy export --verb put")
 	got, err := l.Get(t.Context(), "app/db", secret.At{})
 	if err != nil || !got.Value.Equal(secret.Text("two")) {
 		t.Errorf("%v", err)
