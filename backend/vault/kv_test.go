@@ -308,7 +308,7 @@ func TestDeletionBesideOtherClients(t *testing.T) {
 		t.Errorf("a version that another client deleted makes a deleted secret: %+v, %v", m, err)
 	}
 	_, err = b.Undelete(t.Context(), n)
-	fails(t, err, secret.Conflict, "vault kv undelete -versions=4")
+	fails(t, err, secret.Conflict, "vault kv undelete -versions=4 "+b.settings.Mount+"/")
 	v := put(t, b, n, "five")
 	if v.Number != 5 {
 		t.Errorf("%+v", v)

@@ -110,8 +110,8 @@ func (b *Backend) audits(ctx context.Context) ([]secret.Finding, error) {
 	return append(out, good(asksHashed, "no device has log_raw")), nil
 }
 
-// pasted is a name that the store told, in a command to paste: one that a shell
-// would read as more than a word is left for a person to fill in.
+// pasted is a name of the store, in a command to paste: one that a shell would
+// read as more than a word is left for a person to fill in.
 func pasted(name string) string {
 	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.-") != "" {
 		return "NAME"

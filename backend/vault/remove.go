@@ -27,7 +27,7 @@ func (b *Backend) Delete(ctx context.Context, n secret.Name, _ *secret.DeleteOpt
 		change := customChange{}
 		change.set(keyDeleted, mark{m.Current, before}.String())
 		if len(*change[keyDeleted]) > maxValueBytes {
-			return secret.Meta{}, secret.Errorf(secret.Unsupported, n, "too many single versions are deleted to remember them\n  vault kv metadata delete")
+			return secret.Meta{}, secret.Errorf(secret.Unsupported, n, "too many single versions are deleted to remember them\n  vault kv metadata delete %s", pasted(b.settings.Mount+"/"+string(n)))
 		}
 		if err := checkCustom(n, change.applied(m.Custom)); err != nil {
 			return secret.Meta{}, err
@@ -94,7 +94,7 @@ func (b *Backend) Undelete(ctx context.Context, n secret.Name) (secret.Meta, err
 	case m == nil:
 		return secret.Meta{}, missing(n)
 	case !m.deleted():
-		return secret.Meta{}, notDeleted(n, m)
+		return secret.Meta{}, b.notDeleted(n, m)
 	}
 	mark, _ := parseMark(m.Custom[keyDeleted])
 	_, gone := m.split()
@@ -131,10 +131,10 @@ func (b *Backend) unreadable(n secret.Name, m *metadata) secret.Meta {
 }
 
 // notDeleted also tells whom the store's own client deleted the current version.
-func notDeleted(n secret.Name, m *metadata) error {
+func (b *Backend) notDeleted(n secret.Name, m *metadata) error {
 	text := "it is not deleted"
 	if v, ok := m.of(m.Current); ok && v.over(m.at) && !v.Destroyed {
-		text = "its version " + utoa(m.Current) + " is deleted, not the whole secret\n  vault kv undelete -versions=" + utoa(m.Current)
+		text = "its version " + utoa(m.Current) + " is deleted, not the whole secret\n  vault kv undelete -versions=" + utoa(m.Current) + " " + pasted(b.settings.Mount+"/"+string(n))
 	}
 	return secret.Errorf(secret.Conflict, n, "%s", text)
 }

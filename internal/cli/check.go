@@ -129,7 +129,7 @@ func (a *app) askMissing(ctx context.Context, o *config.Opened, missing []config
 		if err != nil {
 			return err
 		}
-		a.done("put", plain(m.Ref), "version %d", v.Number)
+		a.done("put", plain(m.Ref), "%s", counted(v))
 	}
 	return nil
 }

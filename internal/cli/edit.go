@@ -236,7 +236,7 @@ func (e *editing) told(v secret.Version) error {
 	case out.Unchanged:
 		e.done("unchanged", e.ref.String(), "nothing was written")
 	default:
-		e.done("put", e.ref.String(), "version %d", v.Number)
+		e.done("put", e.ref.String(), "%s", counted(v))
 	}
 	return nil
 }

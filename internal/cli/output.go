@@ -28,6 +28,15 @@ func (a *app) done(verb, thing, format string, args ...any) {
 	}
 }
 
+// counted tells a version by its number; where a store keeps no versions, it
+// tells nothing.
+func counted(v secret.Version) string {
+	if v.Number == 0 {
+		return ""
+	}
+	return fmt.Sprintf("version %d", v.Number)
+}
+
 // warn prints a message of tacit's own: its first line behind "tacit: ", the
 // further ones as they are.
 func (a *app) warn(format string, args ...any) {

@@ -130,7 +130,7 @@ func (a *app) put(ctx context.Context, arg string, f putFlags) error {
 	if a.flags.json {
 		err = a.object(changeJSON{Env: r.Env, Name: string(r.Name), Version: v.Number, ID: string(v.ID)})
 	} else {
-		a.done("put", plain(r), "version %d", v.Number)
+		a.done("put", plain(r), "%s", counted(v))
 	}
 	if err == nil && f.declare != "" {
 		err = a.declare(ctx, o, r, f.declare)
