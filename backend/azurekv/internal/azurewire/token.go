@@ -168,6 +168,8 @@ func (s *Server) authority(w http.ResponseWriter, r *http.Request) bool {
 		write(w, 200, map[string]string{"issuer": issuer, "authorization_endpoint": base + "/authorize", "token_endpoint": base + "/token"})
 	case r.Method == http.MethodPost && (rest == "oauth2/token" || rest == "oauth2/v2.0/token"):
 		s.grant(w, r)
+	case path == "subscriptions": // az asks for them when it signs in; there are none
+		write(w, 200, map[string]any{"value": []string{}})
 	default:
 		return false
 	}
