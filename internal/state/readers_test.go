@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/tacit-secrets/tacit/internal/state/internal/lite"
@@ -41,4 +42,26 @@ func openReaders(d *DB) (n int) {
 		d.readers <- c
 	}
 	return n
+}
+
+// A command looks a few times, and opens no second connection for that; a
+// server gets one. Both see what other processes commit.
+func TestFewChecksNeedNoConnectionOfTheirOwn(t *testing.T) {
+	f := newFixture(t)
+	other := f.open(t)
+	for i := range 3 * maxLent {
+		name := fmt.Sprint("n", i)
+		put(t, other, name, "v")
+		var got []byte
+		noError(t, f.View(t.Context(), func(tx *Tx) (err error) {
+			got, err = tx.Get(row(name))
+			return err
+		}))
+		if got == nil {
+			t.Fatalf("view %d does not see what was committed before it", i)
+		}
+		if own := f.checks.c != nil; own != (i >= maxLent) || openReaders(f.DB) != 1 {
+			t.Fatalf("after %d views: a connection of its own %v, %d readers", i+1, own, openReaders(f.DB))
+		}
+	}
 }

@@ -211,9 +211,10 @@ type checks struct {
 	began atomic.Uint64
 
 	mu      sync.Mutex
-	done    uint64 // the last that ended well
-	c       *lite.Conn
-	version int64 // PRAGMA data_version on c when snap was read
+	done    uint64     // the last that ended well
+	lent    int        // how many were made with a reader's connection
+	c       *lite.Conn // nil: not yet open
+	version int64      // PRAGMA data_version on c when snap was read
 	snap    *snapshot
 	closed  bool
 }
@@ -245,16 +246,30 @@ func (d *DB) fresh(ctx context.Context) (*snapshot, error) {
 	return s.snap, nil
 }
 
+// maxLent is how many checks are made with a reader's connection. To open one
+// for them costs as much as twenty of those, and most commands make fewer.
+const maxLent = 16
+
 func (s *checks) check(ctx context.Context, d *DB) error {
 	if s.closed {
 		return errClosed(d.path)
+	}
+	if s.lent < maxLent {
+		s.lent++
+		return d.read(ctx, func(c *lite.Conn) error {
+			snap, err := d.snapshot(ctx, c)
+			if err == nil {
+				s.snap = snap
+			}
+			return err
+		})
 	}
 	if s.c == nil {
 		c, err := d.dialFile(ctx, "query_only = ON")
 		if err != nil {
 			return err
 		}
-		s.c = c
+		s.c, s.snap = c, nil // its version says nothing about that
 	}
 	v, err := s.c.Number("PRAGMA data_version")
 	if err != nil || s.snap != nil && v == s.version {
