@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"os"
@@ -201,6 +202,14 @@ func (l *Log) vacant() error {
 		}
 	}
 	return secret.Errorf(secret.Conflict, "", "%s: a log is there already", l.cfg.Dir)
+}
+
+// Prepare makes the tables that the first signature of a process and the first
+// look at one need. It takes more than a millisecond, so a program that opens a
+// log soon calls it beside other work; one that does not call it waits in Open.
+func Prepare() {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	ed25519.Verify(ed25519.PublicKey(key[ed25519.SeedSize:]), nil, make([]byte, ed25519.SignatureSize))
 }
 
 // Open opens a log for appending. A damaged log, a missing one, and one that

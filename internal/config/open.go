@@ -67,6 +67,7 @@ type Opened struct {
 // nothing unlocks the store, Corrupt where store and log contradict each
 // other.
 func Open(ctx context.Context, s System, o Options) (*Opened, error) {
+	go audit.Prepare() // while the store is opened
 	x := &Opened{sys: s, opts: o}
 	if err := x.find(ctx); err != nil {
 		return nil, errors.Join(err, x.Close())
