@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
 	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/secret"
@@ -52,9 +51,11 @@ type writing struct {
 	first  error // of a secret that failed
 }
 
+// A pending step is ready to be carried out.
 type pending struct {
 	Step
-	put broker.Putting
+	put     broker.Putting  // none for Annotate
+	written *secret.Version // what the target has of it already
 }
 
 func (w *writing) done(s Step, err error) {
@@ -71,7 +72,8 @@ func (w *writing) add(ctx context.Context, s Step) error {
 		w.done(s, s.Err)
 		return nil
 	case Annotate:
-		return w.settle(s, w.extras(ctx, &s))
+		w.puts = append(w.puts, pending{Step: s})
+		return w.whenFull(ctx)
 	default:
 		w.unread = append(w.unread, s)
 		if len(w.unread) < readChunk {
@@ -81,14 +83,10 @@ func (w *writing) add(ctx context.Context, s Step) error {
 	}
 }
 
-// settle reports a step; an error that is about more than one secret ends the
-// copy.
-func (w *writing) settle(s Step, err error) error {
-	w.done(s, err)
-	if errors.Is(err, secret.Unavailable) || errors.Is(err, secret.Unauthenticated) {
-		return err
-	}
-	return nil
+// ends reports whether an error ends a copy, since the next secret would meet
+// it too.
+func ends(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() != nil || errors.Is(err, secret.Unavailable) || errors.Is(err, secret.Unauthenticated)
 }
 
 func (w *writing) flush(ctx context.Context) error {
@@ -106,32 +104,52 @@ func (w *writing) read(ctx context.Context) error {
 	for i, r := range w.values(ctx, w.unread) {
 		s := w.unread[i]
 		if r.Err != nil {
-			if err := w.settle(s, r.Err); err != nil {
-				return err
+			w.done(s, r.Err)
+			if ends(ctx, r.Err) {
+				return r.Err
 			}
 			continue
 		}
-		w.puts = append(w.puts, pending{s, w.putting(s, r.Version)})
+		w.puts = append(w.puts, pending{Step: s, put: w.putting(s, r.Version)})
 		w.bytes += r.Version.Value.Len()
 	}
 	w.unread = w.unread[:0]
+	return w.whenFull(ctx)
+}
+
+func (w *writing) whenFull(ctx context.Context) error {
 	if len(w.puts) < writeChunk && w.bytes < writeBytes {
 		return nil
 	}
 	return w.write(ctx)
 }
 
-// values reads the current versions of some steps' sources.
+// values reads the versions of some steps' sources that were current when they
+// were listed. It asks for the current ones, which some stores give in batches,
+// and singly for those that are no longer.
 func (c *Copy) values(ctx context.Context, steps []Step) []secret.Result {
-	refs := make([]secret.Ref, len(steps))
-	for i, s := range steps {
-		current, _ := s.source.Current()
-		refs[i] = s.From
-		refs[i].At = current.At()
-	}
 	caller := c.Caller
 	caller.For = "copy to " + c.To.String()
-	return c.Broker.GetAll(ctx, caller, refs)
+	refs := make([]secret.Ref, len(steps))
+	for i, s := range steps {
+		refs[i] = s.From
+	}
+	out := c.Broker.GetAll(ctx, caller, refs)
+	var again []secret.Ref
+	var at []int
+	for i, s := range steps {
+		if current, _ := s.source.Current(); out[i].Err == nil && out[i].Version.ID != current.ID {
+			refs[i].At = current.At()
+			again, at = append(again, refs[i]), append(at, i)
+		}
+	}
+	if len(again) == 0 {
+		return out
+	}
+	for i, r := range c.Broker.GetAll(ctx, caller, again) {
+		out[at[i]] = r
+	}
+	return out
 }
 
 // putting is what writes a secret at the target: only if nobody changed it
@@ -155,87 +173,6 @@ func (c *Copy) putting(s Step, v secret.Version) broker.Putting {
 		p.Options.Attributes = &v.Attributes
 	}
 	return p
-}
-
-// write puts what was read, in one step where the store can.
-func (w *writing) write(ctx context.Context) error {
-	puts := w.puts
-	w.puts, w.bytes = nil, 0
-	if len(puts) == 0 {
-		return nil
-	}
-	if w.holds["batch put"] {
-		batch := make([]broker.Putting, len(puts))
-		for i, p := range puts {
-			batch[i] = p.put
-		}
-		vs, err := w.Broker.PutAll(ctx, w.caller(), batch)
-		if err == nil {
-			return w.wrote(ctx, puts, vs)
-		}
-		if errors.Is(err, secret.Unavailable) {
-			return err
-		}
-	}
-	return w.apart(ctx, puts)
-}
-
-func (w *writing) caller() secret.Caller {
-	c := w.Caller
-	c.For = "copy from " + w.From.String()
-	return c
-}
-
-// wrote finishes secrets whose current versions were written.
-func (w *writing) wrote(ctx context.Context, puts []pending, vs []secret.Version) error {
-	for i, p := range puts {
-		if err := w.finish(ctx, p, vs[i], nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *writing) finish(ctx context.Context, p pending, v secret.Version, err error) error {
-	p.Version = v.Number
-	if err == nil {
-		err = w.makeCurrent(ctx, &p, v)
-	}
-	if err == nil {
-		err = w.extras(ctx, &p.Step)
-	}
-	return w.settle(p.Step, err)
-}
-
-// apart puts each secret for itself, some at a time: for stores without
-// batches, and to find out which of a batch was refused.
-func (w *writing) apart(ctx context.Context, puts []pending) error {
-	vs, errs := make([]secret.Version, len(puts)), make([]error, len(puts))
-	slots := make(chan struct{}, broker.InFlight)
-	var wg sync.WaitGroup
-	for i, p := range puts {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			vs[i], errs[i] = w.put(ctx, p.put)
-		})
-	}
-	wg.Wait()
-	for i, p := range puts {
-		if err := w.finish(ctx, p, vs[i], errs[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *writing) put(ctx context.Context, p broker.Putting) (secret.Version, error) {
-	if p.Old == nil {
-		return w.Broker.Put(ctx, w.caller(), p.Ref, p.Value, p.Options)
-	}
-	r := p.Ref
-	r.At = *p.Old
-	return w.Broker.Swap(ctx, w.caller(), r, p.Value, p.Options)
 }
 
 // makeCurrent moves current to a version that the target had already, under

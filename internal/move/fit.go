@@ -48,18 +48,22 @@ func (c *Copy) narrower(ctx context.Context) (bool, error) {
 }
 
 // weighed reads the values that would be written, some at a time, and refuses
-// those that do not fit. What cannot be read is left to the copy itself.
+// those that do not fit. A secret that cannot be read is left to the copy
+// itself; a store that cannot be read ends it.
 func (c *Copy) weighed(ctx context.Context, steps iter.Seq2[Step, error]) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		var wait []Step
 		flush := func() bool {
-			for _, s := range c.weigh(ctx, wait) {
+			steps, err := c.weigh(ctx, wait)
+			for _, s := range steps {
 				if !yield(s, nil) {
 					return false
 				}
 			}
-			wait = wait[:0]
-			return true
+			if wait = wait[:0]; err != nil {
+				yield(Step{}, err)
+			}
+			return err == nil
 		}
 		for s, err := range steps {
 			if err != nil {
@@ -76,7 +80,7 @@ func (c *Copy) weighed(ctx context.Context, steps iter.Seq2[Step, error]) iter.S
 	}
 }
 
-func (c *Copy) weigh(ctx context.Context, steps []Step) []Step {
+func (c *Copy) weigh(ctx context.Context, steps []Step) ([]Step, error) {
 	var written []Step
 	var at []int
 	for i, s := range steps {
@@ -85,12 +89,15 @@ func (c *Copy) weigh(ctx context.Context, steps []Step) []Step {
 		}
 	}
 	if len(written) == 0 {
-		return steps
+		return steps, nil
 	}
 	for i, r := range c.values(ctx, written) {
-		if r.Err == nil {
+		switch {
+		case r.Err == nil:
 			steps[at[i]] = c.fit(ctx, written[i], r.Version, r.Version.Value)
+		case ends(ctx, r.Err):
+			return nil, r.Err
 		}
 	}
-	return steps
+	return steps, nil
 }

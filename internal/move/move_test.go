@@ -54,6 +54,7 @@ func (l *log) writes() (n int) {
 type house struct {
 	*broker.Broker
 	log       *log
+	policy    policy.Decider
 	dev, prod *mem.Store
 }
 
@@ -75,6 +76,7 @@ permit (principal == Agent::"reader", action in [Action::"list", Action::"get"],
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.policy = set
 	h.Broker, err = broker.New(broker.Config{
 		Envs: map[string]broker.Env{"dev": broker.Opened(h.dev), "prod": broker.Opened(prod)}, Policy: set, Log: h.log,
 	})
