@@ -119,6 +119,9 @@ func (p copyPlan) total() (n int) {
 	return n
 }
 
+// changes are the secrets that are written.
+func (p copyPlan) changes() int { return p.total() - p.count[move.Same] - p.count[move.Refuse] }
+
 func (p copyPlan) String() string {
 	var parts []string
 	for _, x := range [...]struct {
@@ -150,8 +153,10 @@ func (a *app) planCopy(ctx context.Context, c *move.Copy, f copyFlags) (copyPlan
 			if p.first == nil {
 				p.first = s.Err
 			}
+			bar.end()
 			a.uncopied(s, f.dryRun)
 		} else if f.dryRun {
+			bar.end()
 			if err := a.wouldCopy(s); err != nil {
 				return p, err
 			}
@@ -203,7 +208,7 @@ func (a *app) copied(s move.Step, dryRun bool) error {
 // askCopy asks before something is overwritten, and before a protected
 // environment is written to.
 func (a *app) askCopy(ctx context.Context, o *config.Opened, c *move.Copy, p copyPlan) error {
-	if p.total() == p.count[move.Same]+p.count[move.Refuse] || a.agent() {
+	if p.changes() == 0 || a.agent() {
 		return nil // agents are not asked: the policy decides
 	}
 	to := strings.TrimSuffix(c.To.String(), ":")
@@ -240,11 +245,24 @@ func (a *app) runCopy(ctx context.Context, c *move.Copy, plan copyPlan) error {
 	if !a.flags.json && done.total() > 0 {
 		a.done("copied", c.To.String(), "%s", done)
 	}
-	switch {
-	case err != nil && ctx.Err() != nil:
+	if err != nil && ctx.Err() != nil {
 		return secret.Errorf(secret.Unavailable, "", "interrupted: %d of %d secrets are there\n  run it again: what was copied is not written twice", done.total(), plan.total())
-	case failed > 0:
-		return secret.Errorf(secret.KindOf(err), "", "%d of %d secrets were not copied\n  run it again when the reason is gone: what was copied is not written twice", failed, plan.total())
+	}
+	return a.copyEnded(err, failed, plan, done)
+}
+
+// copyEnded says how many are missing: those that failed, of which each was
+// told, and those that a copy which ended early never came to.
+func (a *app) copyEnded(err error, failed int, plan, done copyPlan) error {
+	missing := max(failed, plan.changes()-done.changes())
+	switch {
+	case err == nil:
+		return nil
+	case missing > 0:
+		if failed == 0 { // the reason is about no secret, so it was not told yet
+			a.report(err)
+		}
+		return secret.Errorf(secret.KindOf(err), "", "%d of %d secrets were not copied\n  run it again when the reason is gone: what was copied is not written twice", missing, plan.total())
 	case plan.first != nil:
 		return nil //nolint:nilerr // told already, and --keep-going wants it so
 	default:
