@@ -37,7 +37,9 @@ part() { # part NAME COMMAND…: runs a part, and says how long it took
 		echo "stores: $name: FAILED after $((SECONDS - start)) s" >&2
 	fi
 }
-gotest() { go test "${race[@]}" -count 1 -timeout 20m "$@"; }
+limit=20m
+[ -z "${TACIT_TEST_SOAK:-}" ] || limit=2h # a thousand secrets between each pair of stores
+gotest() { go test "${race[@]}" -count 1 -timeout "$limit" "$@"; }
 
 for p in "$@"; do
 	case "$p" in
