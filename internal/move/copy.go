@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/secret"
@@ -48,7 +49,9 @@ type writing struct {
 	unread []Step    // whose values are to be read
 	puts   []pending // whose values are to be written
 	bytes  int
-	first  error // of a secret that failed
+	first  error        // of a secret that failed
+	row    atomic.Int32 // so many in a row were not answered
+	gone   atomic.Bool  // the target's store does not answer any more
 }
 
 // A pending step is ready to be carried out.
@@ -83,8 +86,8 @@ func (w *writing) add(ctx context.Context, s Step) error {
 	}
 }
 
-// ends reports whether an error ends a copy, since the next secret would meet
-// it too.
+// ends reports whether an error is not about one secret: the next one would
+// likely meet it too.
 func ends(ctx context.Context, err error) bool {
 	return err != nil && ctx.Err() != nil || errors.Is(err, secret.Unavailable) || errors.Is(err, secret.Unauthenticated)
 }
@@ -182,7 +185,7 @@ func (w *writing) makeCurrent(ctx context.Context, p *pending, v secret.Version)
 		return nil
 	}
 	there, _ := p.target.Current()
-	_, err := w.Broker.MoveStage(ctx, w.caller(), p.To, broker.StageMove{Stage: secret.Current, From: there.ID, To: v.ID})
+	_, err := w.Broker.MoveStage(ctx, w.writer(), p.To, broker.StageMove{Stage: secret.Current, From: there.ID, To: v.ID})
 	return err
 }
 
@@ -191,7 +194,7 @@ func (w *writing) makeCurrent(ctx context.Context, p *pending, v secret.Version)
 func (w *writing) extras(ctx context.Context, s *Step) error {
 	if s.Action == Annotate && w.annotationsDiffer(s.source, s.target) {
 		change := secret.Change{Description: &s.source.Description, Tags: secret.TagChange{Clear: true, Set: s.source.Tags}}
-		if _, err := w.Broker.Annotate(ctx, w.caller(), s.To, change); err != nil {
+		if _, err := w.Broker.Annotate(ctx, w.writer(), s.To, change); err != nil {
 			return err
 		}
 	}
@@ -205,9 +208,10 @@ func (w *writing) extras(ctx context.Context, s *Step) error {
 
 func (w *writing) attributes(ctx context.Context, s *Step) error {
 	v, _ := s.source.Current()
+	there, _ := s.target.Current()
 	r := s.To
-	r.At = secret.At{ID: v.ID}
-	_, err := w.Broker.AnnotateVersion(ctx, w.caller(), r, secret.AttributeChange{
+	r.At = there.At()
+	_, err := w.Broker.AnnotateVersion(ctx, w.writer(), r, secret.AttributeChange{
 		Disabled: &v.Disabled, NotBefore: &v.NotBefore, Expires: &v.Expires, ContentType: &v.ContentType,
 		Tags: secret.TagChange{Clear: true, Set: v.Tags},
 	})
@@ -248,11 +252,11 @@ func (w *writing) stage(ctx context.Context, s *Step, m broker.StageMove) error 
 		if err != nil {
 			return err
 		}
-		put, err := w.Broker.Put(ctx, w.caller(), s.To, v.Value, &secret.PutOptions{ID: v.ID, Stages: []secret.Stage{m.Stage}, Attributes: &v.Attributes})
+		put, err := w.Broker.Put(ctx, w.writer(), s.To, v.Value, &secret.PutOptions{ID: v.ID, Stages: []secret.Stage{m.Stage}, Attributes: &v.Attributes})
 		if err != nil || slices.Contains(put.Stages, m.Stage) {
 			return err
 		}
 	}
-	_, err := w.Broker.MoveStage(ctx, w.caller(), s.To, m)
+	_, err := w.Broker.MoveStage(ctx, w.writer(), s.To, m)
 	return err
 }

@@ -51,33 +51,7 @@ func (c *Copy) narrower(ctx context.Context) (bool, error) {
 // those that do not fit. A secret that cannot be read is left to the copy
 // itself; a store that cannot be read ends it.
 func (c *Copy) weighed(ctx context.Context, steps iter.Seq2[Step, error]) iter.Seq2[Step, error] {
-	return func(yield func(Step, error) bool) {
-		var wait []Step
-		flush := func() bool {
-			steps, err := c.weigh(ctx, wait)
-			for _, s := range steps {
-				if !yield(s, nil) {
-					return false
-				}
-			}
-			if wait = wait[:0]; err != nil {
-				yield(Step{}, err)
-			}
-			return err == nil
-		}
-		for s, err := range steps {
-			if err != nil {
-				if flush() {
-					yield(Step{}, err)
-				}
-				return
-			}
-			if wait = append(wait, s); len(wait) == readChunk && !flush() {
-				return
-			}
-		}
-		flush()
-	}
+	return chunked(steps, func(some []Step) ([]Step, error) { return c.weigh(ctx, some) })
 }
 
 func (c *Copy) weigh(ctx context.Context, steps []Step) ([]Step, error) {

@@ -53,7 +53,8 @@ type Copy struct {
 // Plan yields what copying would do, in byte order, and changes nothing.
 // Versions are compared by their identities. Values are read only where the
 // target's store is narrower than the source's, to see whether they fit: what
-// cannot be held is known before anything is written.
+// cannot be held is known before anything is written; and where the target has
+// a newer version of another identity, to see whether it is the same value.
 func (c *Copy) Plan(ctx context.Context) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		if err := c.begin(ctx); err != nil {
@@ -73,8 +74,19 @@ func (c *Copy) Plan(ctx context.Context) iter.Seq2[Step, error] {
 	}
 }
 
-// steps is the plan without a look at values.
+// steps is the plan without a look at whether values fit.
 func (c *Copy) steps(ctx context.Context) iter.Seq2[Step, error] {
+	return chunked(c.listed(ctx), func(some []Step) ([]Step, error) {
+		some, err := c.recognise(ctx, some)
+		for i, s := range some {
+			some[i] = c.fitting(ctx, s)
+		}
+		return some, err
+	})
+}
+
+// listed is the plan without a look at values.
+func (c *Copy) listed(ctx context.Context) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		found := false
 		d := door{c.Broker, c.Caller}
@@ -87,7 +99,7 @@ func (c *Copy) steps(ctx context.Context) iter.Seq2[Step, error] {
 				continue // only at the target: copying takes nothing away
 			}
 			found = true
-			if !yield(c.fitting(ctx, c.step(p)), nil) {
+			if !yield(c.step(p), nil) {
 				return
 			}
 		}

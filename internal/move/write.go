@@ -3,7 +3,6 @@ package move
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 
 	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/secret"
@@ -35,7 +34,7 @@ func (w *writing) together(ctx context.Context, puts []pending) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	vs, err := w.Broker.PutAll(ctx, w.caller(), batch)
+	vs, err := w.Broker.PutAll(ctx, w.writer(), batch)
 	if err != nil {
 		return err
 	}
@@ -45,27 +44,63 @@ func (w *writing) together(ctx context.Context, puts []pending) error {
 	return nil
 }
 
-func (w *writing) caller() secret.Caller {
-	c := w.Caller
-	c.For = "copy from " + w.From.String()
-	return c
+// writer is who asks the target's store.
+func (c *Copy) writer() secret.Caller {
+	out := c.Caller
+	out.For = "copy from " + c.From.String()
+	return out
 }
 
-// each finishes many secrets and reports them in order, each as soon as it and
-// those before it are done. After an error that ends the copy no further one is
-// begun. What was under way then is reported as well if it was done, for it is
-// there; that others failed too is not told.
+// enough is how many secrets in a row a store may leave without an answer,
+// however often it was asked for each: it is not asked for others then.
+const enough = 4
+
+// each finishes many secrets, some at once, and reports them in order, each as
+// soon as it and those before it are done. Where the store does not answer any
+// more, no further one is begun. What was under way then is reported as well if
+// it was done, for it is there; of the others the first one is.
 func (w *writing) each(ctx context.Context, puts []pending) error {
-	var over atomic.Bool
+	ended := w.begun(ctx, puts)
+	var unanswered []Step
+	for i := range puts {
+		err, begun := <-ended[i]
+		switch s := puts[i].Step; {
+		case !begun:
+		case ends(ctx, err):
+			s.Err = err
+			unanswered = append(unanswered, s)
+		default:
+			w.done(s, err)
+		}
+	}
+	if len(unanswered) == 0 {
+		return nil
+	}
+	over := w.gone.Load()
+	if over {
+		unanswered = unanswered[:1]
+	}
+	for _, s := range unanswered {
+		w.done(s, s.Err)
+	}
+	if over {
+		return unanswered[0].Err
+	}
+	return nil
+}
+
+// begun begins to finish secrets, in order. What came of each is sent; a channel
+// is closed if it was not begun.
+func (w *writing) begun(ctx context.Context, puts []pending) []chan error {
 	slots := make(chan struct{}, broker.InFlight)
-	ended := make([]chan error, len(puts)) // closed: it was not begun
+	ended := make([]chan error, len(puts))
 	for i := range ended {
 		ended[i] = make(chan error, 1)
 	}
 	go func() {
 		for i := range puts {
 			slots <- struct{}{}
-			if over.Load() {
+			if w.gone.Load() {
 				close(ended[i])
 				<-slots
 				continue
@@ -73,25 +108,22 @@ func (w *writing) each(ctx context.Context, puts []pending) error {
 			go func() {
 				defer func() { <-slots }()
 				err := w.finish(ctx, &puts[i])
-				if ends(ctx, err) {
-					over.Store(true)
-				}
+				w.note(ctx, err)
 				ended[i] <- err
 			}()
 		}
 	}()
-	var last error
-	for i := range puts {
-		err, begun := <-ended[i]
-		if !begun || err != nil && last != nil {
-			continue
-		}
-		w.done(puts[i].Step, err)
-		if ends(ctx, err) {
-			last = err
-		}
+	return ended
+}
+
+// note counts what came of a request, to see when the store does not answer.
+func (w *writing) note(ctx context.Context, err error) {
+	switch {
+	case !ends(ctx, err):
+		w.row.Store(0)
+	case w.row.Add(1) >= enough || ctx.Err() != nil || errors.Is(err, secret.Unauthenticated):
+		w.gone.Store(true)
 	}
-	return last
 }
 
 // finish makes one secret what it is to be.
@@ -115,9 +147,9 @@ func (w *writing) finish(ctx context.Context, p *pending) error {
 
 func (w *writing) put(ctx context.Context, p broker.Putting) (secret.Version, error) {
 	if p.Old == nil {
-		return w.Broker.Put(ctx, w.caller(), p.Ref, p.Value, p.Options)
+		return w.Broker.Put(ctx, w.writer(), p.Ref, p.Value, p.Options)
 	}
 	r := p.Ref
 	r.At = *p.Old
-	return w.Broker.Swap(ctx, w.caller(), r, p.Value, p.Options)
+	return w.Broker.Swap(ctx, w.writer(), r, p.Value, p.Options)
 }

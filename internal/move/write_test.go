@@ -3,6 +3,7 @@ package move_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -60,7 +61,7 @@ func TestCopyEndsWhereTheStoreDoesNotAnswer(t *testing.T) {
 		put(t, h.dev, row(i), "v", nil)
 	}
 	got, err := run(t, h.copy("dev:", "prod:"))
-	if secret.KindOf(err) != secret.Unavailable || asked.Load() > 50+2*broker.InFlight {
+	if secret.KindOf(err) != secret.Unavailable || asked.Load() > 55+2*broker.InFlight {
 		t.Errorf("asked %d times, %v", asked.Load(), err)
 	}
 	var done, failed int
@@ -73,6 +74,27 @@ func TestCopyEndsWhereTheStoreDoesNotAnswer(t *testing.T) {
 	}
 	if there := len(h.prodNames(t)); done != there || failed != 1 {
 		t.Errorf("%d secrets are there; told are %d, and %d errors", there, done, failed)
+	}
+}
+
+// A store that throttles leaves one or the other without an answer. The copy
+// goes on, and tells which they were.
+func TestCopyGoesOnWhereOneIsNotAnswered(t *testing.T) {
+	h := open(t, func(s *mem.Store) secret.Backend {
+		return alone(s, func(n secret.Name) error {
+			if n == row(3) || n == row(300) {
+				return secret.Errorf(secret.Unavailable, n, "too many requests")
+			}
+			return nil
+		})
+	})
+	for i := range 400 {
+		put(t, h.dev, row(i), "v", nil)
+	}
+	got, err := run(t, h.copy("dev:", "prod:"))
+	failed := slices.DeleteFunc(slices.Clone(got), func(line string) bool { return !strings.HasSuffix(line, " unavailable") })
+	if secret.KindOf(err) != secret.Unavailable || len(got) != 400 || !slices.Equal(failed, []string{"create prod:n003 unavailable", "create prod:n300 unavailable"}) {
+		t.Errorf("%d told, failed %q, %v", len(got), failed, err)
 	}
 }
 
