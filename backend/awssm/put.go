@@ -128,15 +128,23 @@ func (w *writing) refused(ctx context.Context, action string, err error) error {
 	return err
 }
 
-// finish does what takes further steps, once the version is written.
-func (w *writing) finish(ctx context.Context, labels []string, a *secret.Annotations) (secret.Version, error) {
+// label gives the written version its stages, but for current.
+func (w *writing) label(ctx context.Context, labels []string) error {
 	for _, l := range labels {
 		if l == labelCurrent {
 			continue
 		}
 		if err := w.move(ctx, l); err != nil {
-			return secret.Version{}, w.partly(err, "the stage "+string(stagesOf([]string{l})[0]))
+			return w.partly(err, "the stage "+string(stagesOf([]string{l})[0]))
 		}
+	}
+	return nil
+}
+
+// finish does what takes further steps, once the version is written.
+func (w *writing) finish(ctx context.Context, labels []string, a *secret.Annotations) (secret.Version, error) {
+	if err := w.label(ctx, labels); err != nil {
+		return secret.Version{}, err
 	}
 	if a == nil {
 		return w.written(ctx, nil)

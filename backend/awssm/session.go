@@ -20,8 +20,8 @@ import (
 
 // A session is a backend that found its credentials and its region.
 type session struct {
-	// Where AWS throttles, many slows down for all who share it; read and write
-	// only try again.
+	// Where AWS throttles, write and many slow down for all who share them: it
+	// allows fifty writes a second, which a copy exceeds. Read only tries again.
 	read, write, many *secretsmanager.Client
 	region            string
 	profile           string // of the files of AWS
@@ -69,7 +69,7 @@ func (b *Backend) open(ctx context.Context) (*session, error) {
 			o.Logger, o.ClientLogMode = logging.Nop{}, 0
 		})
 	}
-	found.read, found.write, found.many = client(b.standard()), client(b.standard()), client(b.adaptive())
+	found.read, found.write, found.many = client(b.standard()), client(b.adaptive()), client(b.adaptive())
 	found.region, found.credentials = cfg.Region, who
 	return found, nil
 }

@@ -23,6 +23,8 @@ func TestRequests(t *testing.T) {
 	want(t, l.sent(func() { _, _ = l.Get(ctx, "app/db", secret.At{Stage: secret.Previous}) }), "map[GetSecretValue:1]")
 	want(t, l.sent(func() { _, _ = l.Describe(ctx, "app/db") }), "map[DescribeSecret:1 ListSecretVersionIds:1]")
 	want(t, l.sent(func() { _, _ = l.Get(ctx, "app/none", secret.At{}) }), "map[GetSecretValue:1]")
+	want(t, l.sent(func() { _, _ = l.Swap(ctx, "app/new", secret.At{}, secret.Text("one"), nil) }),
+		"map[CreateSecret:1 DescribeSecret:1 ListSecretVersionIds:1]")
 	want(t, l.sent(func() { _, _ = l.Swap(ctx, "app/db", secret.At{Stage: secret.Current}, secret.Text("three"), nil) }),
 		"map[DescribeSecret:1 ListSecretVersionIds:1 PutSecretValue:1 UpdateSecretVersionStage:2]")
 	for i := range 100 {

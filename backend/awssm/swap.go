@@ -82,8 +82,7 @@ func (w *writing) first(ctx context.Context, old secret.At) (bool, error) {
 	err := w.create(ctx)
 	switch {
 	case err == nil:
-		_, err = w.finish(ctx, w.labels, nil)
-		return true, err
+		return true, w.label(ctx, w.labels)
 	case secret.KindOf(err) == secret.Conflict && secret.StateOf(err) == 0:
 		return false, nil
 	default:
