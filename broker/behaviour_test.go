@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -230,6 +231,38 @@ func TestTimeout(t *testing.T) {
 			t.Errorf("recorded as %+v", h.log.last())
 		}
 		time.Sleep(broker.DefaultTimeout) // the bubble's clock: lets the fetch end
+	})
+}
+
+// endlessList is a store that lists for ever, and calls it an interruption when
+// it is not waited for any longer.
+type endlessList struct{ *mem.Store }
+
+func (endlessList) List(ctx context.Context, _ *secret.ListOptions) iter.Seq2[secret.Meta, error] {
+	return func(yield func(secret.Meta, error) bool) {
+		<-ctx.Done()
+		yield(secret.Meta{}, &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: ctx.Err()})
+	}
+}
+
+// A list that takes too long was not interrupted by anybody.
+func TestListTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, func(e *broker.Env) { *e = broker.Opened(endlessList{mem.New(nil)}) })
+		list := func(ctx context.Context) (last error) {
+			for _, err := range h.List(ctx, mia(), "dev", nil) {
+				last = err
+			}
+			return last
+		}
+		if err := list(t.Context()); secret.KindOf(err) != secret.Unavailable || err.Error() != "dev: the store did not answer in time" {
+			t.Errorf("too slow: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := list(ctx); secret.KindOf(err) != secret.Unavailable || !strings.Contains(err.Error(), "interrupted") {
+			t.Errorf("interrupted: %v", err)
+		}
 	})
 }
 

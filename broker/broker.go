@@ -226,7 +226,10 @@ func (e *env) outside(err error, n secret.Name) error {
 	if err == nil {
 		return nil
 	}
-	out := secret.Error{Kind: secret.Unavailable, Name: shown(e.name, n), Err: err}
+	out := secret.Error{Kind: secret.Unavailable, Err: err}
+	if n != "" {
+		out.Name = shown(e.name, n)
+	}
 	inner, ok := errors.AsType[*secret.Error](err)
 	kind := secret.KindOf(err)
 	switch {

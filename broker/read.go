@@ -129,6 +129,9 @@ func recorded[T any](q *call, from func(context.Context, secret.Backend) iter.Se
 	}
 	for v, err := range all {
 		limit.Stop()
+		if errors.Is(err, context.Canceled) && context.Cause(ctx) == context.DeadlineExceeded { //nolint:errorlint // it is what limit gave
+			err = context.DeadlineExceeded // nobody interrupted it
+		}
 		err = q.env.outside(err, q.name)
 		if !record(err) {
 			return
