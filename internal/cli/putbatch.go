@@ -122,6 +122,8 @@ func (a *app) putAll(ctx context.Context, o *config.Opened, puts []broker.Puttin
 	}
 	a.warn("the store of %s writes one secret at a time: what was written before a failure stays", puts[0].Ref.Env)
 	vs = make([]secret.Version, len(puts))
+	bar := a.progress("put", len(puts))
+	defer bar.end()
 	for i, p := range puts {
 		r := p.Ref
 		if p.Old != nil {
@@ -131,9 +133,11 @@ func (a *app) putAll(ctx context.Context, o *config.Opened, puts []broker.Puttin
 			vs[i], err = o.Broker.Put(ctx, o.Caller, r, p.Value, p.Options)
 		}
 		if err != nil {
+			bar.end()
 			a.warn("%s", writtenBefore(puts, i))
 			return vs[:i], err
 		}
+		bar.step()
 	}
 	return vs, nil
 }
