@@ -52,7 +52,7 @@ func (s *Settings) checkEndpoint() error {
 		return nil
 	}
 	u, err := url.Parse(s.Endpoint)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return secret.Errorf(secret.Invalid, "", "the endpoint is no address like https://host:port")
 	}
 	switch {

@@ -127,7 +127,7 @@ func (s *Settings) checkAddress() (*url.URL, error) {
 		return nil, secret.Errorf(secret.Invalid, "", "the store has no address"+remedy)
 	}
 	u, err := url.Parse(s.Address)
-	if err != nil || u.Host == "" || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, secret.Errorf(secret.Invalid, "", "the address of the store is no URL"+remedy)
 	}
 	switch {

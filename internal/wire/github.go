@@ -34,7 +34,7 @@ func (g GitHub) Check() error {
 		return nil
 	}
 	u, err := url.Parse(g.URL)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !Loopback(u.Hostname())) {
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !Loopback(u.Hostname())) {
 		return errGitHub
 	}
 	return nil

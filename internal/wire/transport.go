@@ -17,6 +17,9 @@ import (
 // 8 MiB, in base64 and with its envelope.
 const MaxBodyBytes = 16 << 20
 
+// maxHeaderBytes bounds the headers of an answer.
+const maxHeaderBytes = 1 << 20
+
 // ViaHeader marks tacit's requests and answers. A server that finds it in a
 // request, or a client that finds it in an answer, talks to tacit itself.
 const ViaHeader = "Tacit-Via"
@@ -31,7 +34,7 @@ type TLS struct {
 }
 
 // NewTransport returns a transport with time limits, connections kept for
-// [broker.InFlight] requests at once, and answers bounded by [MaxBodyBytes]. It
+// [broker.InFlight] requests at once, and answers bounded by [MaxBodyBytes], headers by a MiB. It
 // marks each request by [ViaHeader] and refuses answers with that mark. The
 // error is Invalid: a file cannot be read or is no PEM.
 func NewTransport(t TLS) (http.RoundTripper, error) {
@@ -46,9 +49,12 @@ func NewTransport(t TLS) (http.RoundTripper, error) {
 		TLSHandshakeTimeout:   5 * time.Second,
 		ResponseHeaderTimeout: 30 * time.Second,
 		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConns:          64,
-		MaxIdleConnsPerHost:   64,
-		ForceAttemptHTTP2:     true,
+
+		MaxResponseHeaderBytes: maxHeaderBytes,
+
+		MaxIdleConns:        64,
+		MaxIdleConnsPerHost: 64,
+		ForceAttemptHTTP2:   true,
 	}}, nil
 }
 
