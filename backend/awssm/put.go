@@ -24,19 +24,37 @@ func (b *Backend) Put(ctx context.Context, n secret.Name, v secret.Value, o *sec
 		return secret.Version{}, err
 	}
 	err = w.put(ctx)
-	if secret.KindOf(err) == secret.NotFound {
-		err = w.create(ctx)
+	if mayBeNew(err) {
+		made := w.create(ctx)
 		switch {
-		case err == nil:
+		case made == nil:
 			return w.finish(ctx, w.labels, nil)
-		case secret.KindOf(err) == secret.Conflict && secret.StateOf(err) == 0: // made by another one meanwhile
+		case secret.KindOf(err) == secret.Denied && final(made): // it is there, or may not be made either
+		case secret.KindOf(made) == secret.Conflict && secret.StateOf(made) == 0: // made by another one meanwhile
 			err = w.put(ctx)
+		default:
+			err = made
 		}
 	}
 	if err != nil || kept {
 		return w.written(ctx, err)
 	}
 	return w.finish(ctx, nil, w.opts.Annotations)
+}
+
+// mayBeNew reports whether a secret that was not written may not be there yet.
+// Rights to exact names end in the suffix of a secret that is there, so AWS may
+// deny them what it cannot find. Making a secret never writes over one.
+func mayBeNew(err error) bool {
+	k := secret.KindOf(err)
+	return k == secret.NotFound || k == secret.Denied
+}
+
+// final reports whether a secret could not be made because of what it is, or of
+// who asks: another try would say the same.
+func final(err error) bool {
+	k := secret.KindOf(err)
+	return k == secret.Conflict || k == secret.Denied
 }
 
 // known reports whether the chosen id is there already, where that matters:

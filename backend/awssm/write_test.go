@@ -162,6 +162,31 @@ func TestNewSecretWithoutKey(t *testing.T) {
 	tells(t, err, secret.Denied, "app/db", "KMS key", "aws kms describe-key")
 }
 
+// TestNewSecretByExactRights: rights to exact names reach what is there, and may
+// make what is not. A denial of what is there stays one.
+func TestNewSecretByExactRights(t *testing.T) {
+	isolate(t)
+	l := newLab(t, Settings{})
+	l.must(t, "app/closed", "one")
+	denied := map[string]bool{"app/db": true, "app/closed": true, "app/none": true}
+	l.allows(func(c awswire.Call) bool {
+		return !denied[c.Name] || c.Operation == "CreateSecret" && c.Name != "app/none"
+	})
+	if _, err := l.Put(t.Context(), "app/db", secret.Text("one"), nil); err != nil {
+		t.Errorf("%v", err)
+	}
+	for _, n := range []secret.Name{"app/closed", "app/none"} {
+		_, err := l.Put(t.Context(), n, secret.Text("two"), nil)
+		tells(t, err, secret.Denied, string(n), "secretsmanager:PutSecretValue")
+	}
+	clear(denied)
+	for n, want := range map[secret.Name]string{"app/db": "one", "app/closed": "one"} {
+		if got, err := l.Get(t.Context(), n, secret.At{}); err != nil || !got.Value.Equal(secret.Text(want)) {
+			t.Errorf("%s: %v", n, err)
+		}
+	}
+}
+
 // TestPartlyWritten: what AWS cannot do in one step says which part is done.
 func TestPartlyWritten(t *testing.T) {
 	isolate(t)
