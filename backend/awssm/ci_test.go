@@ -202,17 +202,30 @@ func (j *ciJob) judge(t *testing.T, commands []string, vars func(claims map[stri
 	if len(j.sts.Sessions()) == 0 {
 		t.Error("no role was assumed")
 	}
-	for what, change := range map[string][2]any{
-		"another branch":      {"sub", strings.Replace(j.sts.Subject, "main", "feature", 1)},
-		"another project":     {"sub", strings.Replace(j.sts.Subject, "acme", "mallory", 1)},
-		"for another service": {"aud", "https://other.example"},
-	} {
-		claims := good()
-		claims[change[0].(string)] = change[1]
+	refused := func(what string, claims map[string]any) {
+		t.Helper()
 		if out, code := j.steps(t, commands, vars(claims)...); code != 3 || strings.Contains(out, "deployed") || !strings.Contains(out, "tacit: ") {
 			t.Errorf("%s: exit code %d\n%s", what, code, out)
 		}
 	}
+	for what, change := range map[string][2]any{
+		"another branch":      {"sub", strings.Replace(j.sts.Subject, "main", "feature", 1)},
+		"another project":     {"sub", strings.Replace(j.sts.Subject, "acme", "mallory", 1)},
+		"for another service": {"aud", "https://other.example"},
+		"of another issuer":   {"iss", "https://other.example"},
+		"expired":             {"exp", time.Now().Add(-time.Hour).Unix()},
+	} {
+		claims := good()
+		claims[change[0].(string)] = change[1]
+		refused(what, claims)
+	}
+	own := j.key
+	defer func() { j.key = own }()
+	var err error
+	if j.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		t.Fatal(err)
+	}
+	refused("forged", good())
 }
 
 // TestCIGitHubAWS is docs/ci.md, "GitHub Actions and AWS".

@@ -130,7 +130,7 @@ func TestCIGitLabAzure(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(ciBlock(t, "yaml", "gitlab-azure")), &flow); err != nil || len(flow.Deploy.Tokens) != 1 {
 		t.Fatalf("%v %+v", err, flow)
 	}
-	job := func(change map[string]any) []string {
+	job := func(i *issuer, change map[string]any) []string {
 		vars := []string{"GITLAB_CI=true"}
 		for name, token := range flow.Deploy.Tokens {
 			claims := map[string]any{"sub": "project_path:acme/shop:ref_type:branch:ref:main", "aud": token.Aud}
@@ -141,7 +141,7 @@ func TestCIGitLabAzure(t *testing.T) {
 		}
 		return vars
 	}
-	j.succeeds(t, flow.Deploy.Script, job(nil)...)
+	j.succeeds(t, flow.Deploy.Script, job(i, nil)...)
 	for name, change := range map[string]map[string]any{
 		"another-branch":      {"sub": "project_path:acme/shop:ref_type:branch:ref:feature"},
 		"tag-of-that-name":    {"sub": "project_path:acme/shop:ref_type:tag:ref:main"},
@@ -149,6 +149,7 @@ func TestCIGitLabAzure(t *testing.T) {
 		"expired":             {"exp": time.Now().Add(-time.Hour).Unix()},
 		"of-another-issuer":   {"iss": "https://gitlab.com"},
 	} {
-		t.Run(name, func(t *testing.T) { j.fails(t, "federated-credential", flow.Deploy.Script, job(change)...) })
+		t.Run(name, func(t *testing.T) { j.fails(t, "federated-credential", flow.Deploy.Script, job(i, change)...) })
 	}
+	t.Run("forged", func(t *testing.T) { j.fails(t, "federated-credential", flow.Deploy.Script, job(i.forger(t), nil)...) })
 }

@@ -83,6 +83,16 @@ func newIssuer(t *testing.T) *issuer {
 	return i
 }
 
+// forger signs in the name of an issuer, with a key of its own.
+func (i *issuer) forger(t *testing.T) *issuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &issuer{Server: i.Server, key: key}
+}
+
 func (i *issuer) sign(t *testing.T, claims map[string]any) string {
 	t.Helper()
 	all := jwt.MapClaims{"iss": i.URL, "iat": time.Now().Unix(), "nbf": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}
@@ -235,19 +245,28 @@ func TestStoresCIGitHubVault(t *testing.T) {
 	claim := func(name string, value any) (was any) {
 		mu.Lock()
 		defer mu.Unlock()
-		was, claims[name] = claims[name], value
+		if was = claims[name]; value == nil {
+			delete(claims, name)
+		} else {
+			claims[name] = value
+		}
 		return was
 	}
 	j.fails(t, "id-token: write", commands, vars[0])
 	j.fails(t, "id-token: write", commands, vars[0], vars[1], "ACTIONS_ID_TOKEN_REQUEST_TOKEN=expired")
-	for name, other := range map[string][2]string{
+	for name, other := range map[string]struct {
+		claim string
+		value any
+	}{
 		"another-branch":     {"ref", "refs/heads/feature"},
 		"pull-request":       {"ref", "refs/pull/1/merge"},
 		"another-repository": {"repository", "mallory/shop"},
+		"expired":            {"exp", time.Now().Add(-time.Hour).Unix()},
+		"of-another-issuer":  {"iss", "https://gitlab.com"},
 	} {
-		was := claim(other[0], other[1])
+		was := claim(other.claim, other.value)
 		t.Run(name, func(t *testing.T) { j.fails(t, "does not take the identity token at auth/github", commands, vars...) })
-		claim(other[0], was)
+		claim(other.claim, was)
 	}
 	// A token for another service is of no use here.
 	toml := filepath.Join(j.project, "tacit.toml")
@@ -272,7 +291,7 @@ func TestStoresCIGitLabVault(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(j.from.Replace(ciBlock(t, "yaml", "gitlab-vault"))), &flow); err != nil {
 		t.Fatal(err)
 	}
-	job := func(change map[string]any) []string {
+	job := func(i *issuer, change map[string]any) []string {
 		vars := []string{"GITLAB_CI=true"}
 		for name, token := range flow.Deploy.Tokens {
 			claims := map[string]any{
@@ -286,11 +305,11 @@ func TestStoresCIGitLabVault(t *testing.T) {
 		}
 		return vars
 	}
-	j.succeeds(t, flow.Deploy.Script, job(nil)...)
+	j.succeeds(t, flow.Deploy.Script, job(i, nil)...)
 	// That the token cannot be given back afterwards is told, and no failure.
 	store.only = "/auth/token/revoke-self"
 	store.closed.Store(http.StatusBadRequest)
-	out, err := j.steps(t, flow.Deploy.Script, job(nil)...)
+	out, err := j.steps(t, flow.Deploy.Script, job(i, nil)...)
 	if err != nil || !strings.Contains(out, "deployed with dbobsz-vsm\n") || !strings.Contains(out, "could not be given back: it ends by itself") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -305,7 +324,10 @@ func TestStoresCIGitLabVault(t *testing.T) {
 		"of-another-issuer":         {"iss": "https://gitlab.com"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			j.fails(t, "does not take the identity token at auth/gitlab", flow.Deploy.Script, job(change)...)
+			j.fails(t, "does not take the identity token at auth/gitlab", flow.Deploy.Script, job(i, change)...)
 		})
 	}
+	t.Run("forged", func(t *testing.T) {
+		j.fails(t, "does not take the identity token at auth/gitlab", flow.Deploy.Script, job(i.forger(t), nil)...)
+	})
 }
