@@ -297,6 +297,47 @@ func TestCopyOverwritesNoChangeItDidNotSee(t *testing.T) {
 	}
 }
 
+// slow is interrupted by the first put that comes to it, keeps what it was given
+// all the same, and answers nobody who left. It has no batches.
+type slow struct {
+	secret.Backend
+	interrupt func()
+}
+
+func (s slow) Put(ctx context.Context, n secret.Name, v secret.Value, o *secret.PutOptions) (secret.Version, error) {
+	s.interrupt()
+	out, err := s.Backend.Put(context.WithoutCancel(ctx), n, v, o)
+	if err == nil {
+		err = ctx.Err()
+	}
+	return out, err
+}
+
+// TestCopyInterruptedTellsWhatIsThere: what was under way is there or not, and
+// is told; nothing else is begun.
+func TestCopyInterruptedTellsWhatIsThere(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	h := open(t, func(s *mem.Store) secret.Backend { return slow{struct{ secret.Backend }{s}, interrupt} })
+	for i := range 300 {
+		put(t, h.dev, secret.Name(fmt.Sprintf("s/%03d", i)), "x", nil)
+	}
+	told := map[string]bool{}
+	c := h.copy("dev:s/", "prod:s/")
+	if err := c.Run(ctx, func(s move.Step) { told[string(s.To.Name)] = s.Err == nil }); secret.KindOf(err) != secret.Unavailable {
+		t.Errorf("the copy ends with %v", err)
+	}
+	there := 0
+	for m, err := range h.prod.List(t.Context(), nil) {
+		if there++; err != nil || !told[string(m.Name)] {
+			t.Errorf("%s is there, and was not told: %v", m.Name, err)
+		}
+	}
+	if there == 0 || there > 2*broker.InFlight {
+		t.Errorf("%d are there", there)
+	}
+}
+
 func TestCopyIsDecided(t *testing.T) {
 	h := open(t, nil)
 	put(t, h.dev, "a", "v", nil)

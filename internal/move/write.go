@@ -3,6 +3,7 @@ package move
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/tacit-secrets/tacit/broker"
 	"github.com/tacit-secrets/tacit/secret"
@@ -58,15 +59,20 @@ const enough = 4
 // each finishes many secrets, some at once, and reports them in order, each as
 // soon as it and those before it are done. Where the store does not answer any
 // more, no further one is begun. What was under way then is reported as well if
-// it was done, for it is there; of the others the first one is.
+// it was done, for it is there; of the others the first one is. The same holds
+// of an interruption, after which what is under way may end.
 func (w *writing) each(ctx context.Context, puts []pending) error {
-	ended := w.begun(ctx, puts)
+	under, cancel := outlasting(ctx, linger)
+	defer cancel()
+	ended := w.begun(ctx, under, puts)
 	var unanswered []Step
+	unbegun := false
 	for i := range puts {
 		err, begun := <-ended[i]
 		switch s := puts[i].Step; {
 		case !begun:
-		case ends(ctx, err):
+			unbegun = true
+		case ends(under, err):
 			s.Err = err
 			unanswered = append(unanswered, s)
 		default:
@@ -74,6 +80,9 @@ func (w *writing) each(ctx context.Context, puts []pending) error {
 		}
 	}
 	if len(unanswered) == 0 {
+		if err := ctx.Err(); err != nil && unbegun {
+			return &secret.Error{Kind: secret.Unavailable, Text: "interrupted", Err: err}
+		}
 		return nil
 	}
 	over := w.gone.Load()
@@ -89,9 +98,21 @@ func (w *writing) each(ctx context.Context, puts []pending) error {
 	return nil
 }
 
-// begun begins to finish secrets, in order. What came of each is sent; a channel
+// linger is how long what is under way may go on after an interruption: a write
+// whose answer nobody waits for is made or not, and nobody knows.
+const linger = 5 * time.Second
+
+// outlasting is a context that ends some time after another one does.
+func outlasting(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return out, func() { stop(); cancel() }
+}
+
+// begun begins to finish secrets, in order, and none once ctx is done; each is
+// finished under the other context. What came of each is sent; a channel
 // is closed if it was not begun.
-func (w *writing) begun(ctx context.Context, puts []pending) []chan error {
+func (w *writing) begun(ctx, under context.Context, puts []pending) []chan error {
 	slots := make(chan struct{}, broker.InFlight)
 	ended := make([]chan error, len(puts))
 	for i := range ended {
@@ -100,15 +121,15 @@ func (w *writing) begun(ctx context.Context, puts []pending) []chan error {
 	go func() {
 		for i := range puts {
 			slots <- struct{}{}
-			if w.gone.Load() {
+			if w.gone.Load() || ctx.Err() != nil {
 				close(ended[i])
 				<-slots
 				continue
 			}
 			go func() {
 				defer func() { <-slots }()
-				err := w.finish(ctx, &puts[i])
-				w.note(ctx, err)
+				err := w.finish(under, &puts[i])
+				w.note(under, err)
 				ended[i] <- err
 			}()
 		}
