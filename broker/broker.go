@@ -259,12 +259,13 @@ func (e *env) outside(err error, n secret.Name) error {
 // secret. Where the name is a part of something longer, a path of the store or
 // a line of its policy, it stays, since the store knows no other.
 func (e *env) told(inner *secret.Error) string {
+	text := regexp.MustCompile(`(?m)(\btacit policy export)$`).ReplaceAllString(inner.Text, "$1 --env "+e.name)
 	own, ok := e.own(inner.Name)
 	if !ok || own == "" {
-		return inner.Text
+		return text
 	}
 	whole := regexp.MustCompile(`(\btacit [a-z]+ |\s|^)` + regexp.QuoteMeta(string(inner.Name)) + `([,;:.)]*(?:\s|$))`)
-	return whole.ReplaceAllStringFunc(inner.Text, func(found string) string {
+	return whole.ReplaceAllStringFunc(text, func(found string) string {
 		part := whole.FindStringSubmatch(found)
 		name := own
 		if strings.HasPrefix(part[1], "tacit ") {
