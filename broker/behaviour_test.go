@@ -545,8 +545,9 @@ func TestPrefixInErrorText(t *testing.T) {
 		"the store refuses team/x/a": "the store refuses a",
 		"it is deleted\n  tacit undelete team/x/a\n  or:  tacit put team/x/a --recover":           "it is deleted\n  tacit undelete dev:a\n  or:  tacit put dev:a --recover",
 		"not at secret/data/team/x/a\n  path \"secret/data/team/x/a\" {}\n  path \"team/x/a\" {}": "not at secret/data/team/x/a\n  path \"secret/data/team/x/a\" {}\n  path \"team/x/a\" {}",
-		"tacit get team/x/another":        "tacit get team/x/another",
-		"tacit get team/x/a-b, team/x/a.": "tacit get team/x/a-b, a.",
+		"tacit get team/x/another":                            "tacit get team/x/another",
+		"denied\n  a policy that would:  tacit policy export": "denied\n  a policy that would:  tacit policy export --env dev",
+		"tacit get team/x/a-b, team/x/a.":                     "tacit get team/x/a-b, a.",
 	} {
 		h := open(t, func(e *broker.Env) {
 			*e = broker.Opened(faulty{mem.New(nil), secret.Errorf(secret.Denied, "team/x/a", "%s", text)})
