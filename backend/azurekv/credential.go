@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -70,7 +70,7 @@ func (s *Settings) missing() string {
 }
 
 func (b *Backend) readCertificate() error {
-	text, err := os.ReadFile(b.settings.CertFile)
+	text, err := wire.ReadCertificates(b.settings.CertFile)
 	if err != nil {
 		return &secret.Error{Kind: secret.Invalid, Text: "the certificate to sign in to Azure: " + err.Error(), Err: err}
 	}

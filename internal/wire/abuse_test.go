@@ -6,8 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/tacit-secrets/tacit/secret"
 )
 
 // TestAbuseAnswers: no answer takes more than it may, however it is packed.
@@ -72,6 +75,23 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 	for range 2 * MaxBodyBytes >> 20 {
 		if _, err := w.Write(zeros); err != nil {
 			return
+		}
+	}
+}
+
+// TestAbuseEndlessFiles: settings that name a file without an end as one of
+// certificates fail, and do not fill the memory.
+func TestAbuseEndlessFiles(t *testing.T) {
+	const zeros = "/dev/zero"
+	if _, err := os.Stat(zeros); err != nil {
+		t.Skip("SKIPPED: no endless file here: ", err)
+	}
+	for what, settings := range map[string]TLS{
+		"authorities":        {CACert: zeros},
+		"client certificate": {ClientCert: zeros, ClientKey: zeros},
+	} {
+		if _, err := NewTransport(settings); secret.KindOf(err) != secret.Invalid || !strings.Contains(err.Error(), "/dev/zero: is larger than") {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -78,7 +77,7 @@ func (t TLS) config() (*tls.Config, error) {
 		if !strings.HasPrefix(strings.TrimSpace(t.CACert), "-----BEGIN ") {
 			var err error
 			from = t.CACert
-			if pem, err = os.ReadFile(t.CACert); err != nil {
+			if pem, err = ReadCertificates(t.CACert); err != nil {
 				return nil, &secret.Error{Kind: secret.Invalid, Text: "the file of certificate authorities: " + err.Error(), Err: err}
 			}
 		}
@@ -88,13 +87,25 @@ func (t TLS) config() (*tls.Config, error) {
 		}
 	}
 	if t.ClientCert != "" || t.ClientKey != "" {
-		pair, err := tls.LoadX509KeyPair(t.ClientCert, t.ClientKey)
+		pair, err := clientPair(t.ClientCert, t.ClientKey)
 		if err != nil {
 			return nil, &secret.Error{Kind: secret.Invalid, Text: "the client certificate: " + err.Error(), Err: err}
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}
 	return conf, nil
+}
+
+func clientPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := ReadCertificates(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := ReadCertificates(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 type transport struct{ next *http.Transport }
