@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -121,12 +122,16 @@ func (r *retry) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// after is how many tries there are at most, where the last one ended so.
+// after is how many tries there are at most, where the last one ended so. Where
+// no connection came about in time, the system has tried for seconds already.
 func (r *retry) after(err error) int {
-	if err != nil && wire.Unsent(err) {
-		return min(r.tries, r.dials)
+	if err == nil || !wire.Unsent(err) {
+		return r.tries
 	}
-	return r.tries
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		return 1
+	}
+	return min(r.tries, r.dials)
 }
 
 // wait is the time before another try: twice as long each time, with jitter, so

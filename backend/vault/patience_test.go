@@ -79,6 +79,22 @@ func TestNobodyListens(t *testing.T) {
 	})
 }
 
+// A network that says nothing is not asked again: the seconds of one connection
+// that did not come about were four tries of the system.
+func TestSilentNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &away{says: func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}
+		}}
+		b := a.open(t, time.Hour)
+		_, err := b.Get(t.Context(), "app/db", secret.At{})
+		fails(t, err, secret.Unavailable, "no answer in time")
+		if a.asked != 1 {
+			t.Errorf("asked %d times", a.asked)
+		}
+	})
+}
+
 // A write that was refused for a moment is made again when the store said, and
 // once.
 func TestWriteWaitsAsItIsTold(t *testing.T) {
