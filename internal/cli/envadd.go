@@ -17,6 +17,7 @@ type envAddFlags struct {
 	prefix    string
 	protected bool
 	noTest    bool
+	try       string
 	given     bool // a flag says how: nothing is asked
 	prefixed  bool // --prefix was given, perhaps empty
 	settings  []config.Said
@@ -31,7 +32,7 @@ func (a *app) envAddCommand() *cobra.Command {
 are asked, unless flags answer them; each setting of tacit.toml has its flag.
 
 The connection to a store elsewhere is tried before anything is written, by the least right
-that suffices. No credential is asked for or written: see tacit env login.`,
+that suffices: listing names, or what is known of the one that --try names. No credential is asked for or written: see tacit env login.`,
 		Example: `  tacit env add staging
   tacit env add prod --protected
   tacit env add prod --backend vault --address https://vault.example.com:8200
@@ -50,6 +51,7 @@ that suffices. No credential is asked for or written: see tacit env login.`,
 	fs.StringVar(&f.backend, "backend", config.BackendLocal, "the `kind` of store: local, vault, awssm or azurekv")
 	fs.StringVar(&f.prefix, "prefix", "", "what stands before its names in the store (local: default NAME/)")
 	fs.BoolVar(&f.protected, "protected", false, "writes ask first, and agents are refused")
+	fs.StringVar(&f.try, "try", "", "try the connection with the secret `NAME`, where names may not be listed")
 	fs.BoolVar(&f.noTest, "no-test", false, "do not try the connection")
 	for _, s := range config.EnvSettings() {
 		text := strings.Join(s.Stores, ", ") + ": " + s.Doc
@@ -95,7 +97,7 @@ func (a *app) envAdd(ctx context.Context, name string, f envAddFlags) error {
 		return err
 	}
 	if !f.noTest && env.Backend != config.BackendLocal {
-		if err := a.tryEnv(ctx, o, e, env); err != nil {
+		if err := a.tryEnv(ctx, o, e, env, f); err != nil {
 			return err
 		}
 	}
@@ -133,25 +135,55 @@ func (a *app) newEnv(ctx context.Context, o *config.Opened, name string, f envAd
 }
 
 // tryEnv tries the connection to a store before its environment is added.
-func (a *app) tryEnv(ctx context.Context, o *config.Opened, e config.NewEnv, env config.Environment) error {
+func (a *app) tryEnv(ctx context.Context, o *config.Opened, e config.NewEnv, env config.Environment, f envAddFlags) error {
+	names, err := oneName(f.try)
+	if err != nil {
+		return err
+	}
 	b, closeIt, err := o.Try(e)
 	if err != nil {
 		return err
 	}
-	f, err := connection(ctx, attempt{b, o.Caller, env, nil, ""})
+	found, err := a.connectionOf(ctx, attempt{b, o.Caller, env, names, ""}, !f.given && !a.flags.yes)
 	if closing := closeIt(ctx); err == nil {
 		err = closing
 	}
-	if err == nil && f.Status != secret.FindingOK {
-		err = secret.Errorf(secret.Denied, "", "%s\n  %s", f.Evidence, f.Remedy)
+	if err == nil && found.Status != secret.FindingOK {
+		err = secret.Errorf(secret.Denied, "", "%s\n  %s\n  or name a secret that these credentials may read:  --try NAME", found.Evidence, found.Remedy)
 	}
 	if err != nil {
 		return secret.Errorf(cmp.Or(secret.KindOf(err), secret.Unavailable), "", "%s\n  nothing was changed; to add it without trying:  --no-test", err)
 	}
 	if !a.flags.json {
-		a.done("connected", e.Name, "%s", f.Evidence)
+		a.done("connected", e.Name, "%s", found.Evidence)
 	}
 	return nil
+}
+
+// connectionOf tries a connection. Where names may not be listed, and may be
+// asked for, a person can name one that may be read.
+func (a *app) connectionOf(ctx context.Context, t attempt, asks bool) (secret.Finding, error) {
+	f, err := connection(ctx, t)
+	if err != nil || f.Status == secret.FindingOK || !asks || len(t.names) > 0 || !a.interactive() {
+		return f, err
+	}
+	name, err := a.askOr(ctx, "names may not be listed; a secret that may be read, to try with", "")
+	if err != nil || name == "" {
+		return f, err
+	}
+	if t.names, err = oneName(name); err != nil {
+		return f, err
+	}
+	return connection(ctx, t)
+}
+
+// oneName is a list of the name, empty if there is none.
+func oneName(text string) ([]secret.Name, error) {
+	if text == "" {
+		return nil, nil
+	}
+	n, err := secret.ParseName(text)
+	return []secret.Name{n}, err
 }
 
 // askEnv asks the few questions that make an environment. An empty answer

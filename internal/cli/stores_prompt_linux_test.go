@@ -27,6 +27,49 @@ func asRoot(t *testing.T, method, path, body string) {
 	}
 }
 
+// addsVault are the questions of env add about an environment in Vault, and a
+// person's answers.
+func addsVault(address, prefix string) [][2]string {
+	return [][2]string{
+		{"kind of store: local, vault, awssm, azurekv [local]: ", "vault"},
+		{"address of the store, like https://vault.example.com:8200 [" + address + "]: ", ""},
+		{"mount of the KV engine [secret]: ", ""},
+		{"sign in by: token, approle, kubernetes, jwt, userpass, cert, aws [token]: ", ""},
+		{"prefix of its names in the store, like prod/: ", prefix},
+		{"protect it: writes ask first, and agents are refused? [y/N] ", "n"},
+	}
+}
+
+func answer(t *testing.T, p *pty, all [][2]string) {
+	t.Helper()
+	for _, q := range all {
+		p.expect(t, q[0])
+		p.press(t, q[1]+"\r")
+	}
+}
+
+// TestStoresPromptsNarrow: a person whose credentials may not list is asked for
+// a secret to try the connection with.
+func TestStoresPromptsNarrow(t *testing.T) {
+	t.Parallel()
+	address, _ := vaultOfTests(t)
+	u := unique(t)
+	asRoot(t, http.MethodPut, "sys/policies/acl/"+u, `{"policy":"path \"secret/data/`+u+`/a\" { capabilities = [\"read\"] }"}`)
+	asRoot(t, http.MethodPost, "auth/token/create", `{"id":"narrow-`+u+`","policies":["`+u+`"],"no_default_policy":true}`)
+	asRoot(t, http.MethodPost, "secret/data/"+u+"/a", `{"data":{"k":"v"}}`)
+	d := newDesk(t)
+	d.env = append(d.env, "VAULT_ADDR="+address, "VAULT_TOKEN=narrow-"+u)
+	const asked = "names may not be listed; a secret that may be read, to try with: "
+	p := d.at("env", "add", "prod")
+	answer(t, p, append(addsVault(address, u+"/"), [2]string{asked, ""}))
+	if code := p.exit(t); code != exitDenied || !strings.Contains(p.seen(), "nothing was changed") {
+		t.Errorf("no name: exit code %d\n%s", code, p.seen())
+	}
+	p = d.at("env", "add", "prod")
+	answer(t, p, append(addsVault(address, u+"/"), [2]string{asked, "a"}))
+	d.ended(p, exitOK, "added     prod                  in tacit.toml")
+}
+
 // TestStoresPrompts: a person adds an environment by answering questions, and
 // signs in with a password that nobody sees.
 func TestStoresPrompts(t *testing.T) {
@@ -43,17 +86,7 @@ func TestStoresPrompts(t *testing.T) {
 	// the variable is this machine's alone.
 	d.env = append(d.env, "VAULT_ADDR="+address, "VAULT_TOKEN="+root)
 	p := d.at("env", "add", "prod")
-	for _, q := range [][2]string{
-		{"kind of store: local, vault, awssm, azurekv [local]: ", "vault"},
-		{"address of the store, like https://vault.example.com:8200 [" + address + "]: ", ""},
-		{"mount of the KV engine [secret]: ", ""},
-		{"sign in by: token, approle, kubernetes, jwt, userpass, cert, aws [token]: ", ""},
-		{"prefix of its names in the store, like prod/: ", mount + "/"},
-		{"protect it: writes ask first, and agents are refused? [y/N] ", "n"},
-	} {
-		p.expect(t, q[0])
-		p.press(t, q[1]+"\r")
-	}
+	answer(t, p, addsVault(address, mount+"/"))
 	d.ended(p, exitOK, "added     prod                  in tacit.toml")
 	if got := d.read("tacit.toml"); !strings.HasSuffix(got, "\n[env.prod]\nbackend = \"vault\"\naddress = \""+address+"\"\nprefix = \""+mount+"/\"\n") {
 		t.Errorf("tacit.toml is\n%s", got)
