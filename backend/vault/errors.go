@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -135,7 +136,9 @@ func (b *Backend) failed(ctx context.Context, r request, err error) error {
 	}
 	kind, text := wire.Failure(err)
 	remedy := "check the address, and that the store runs: vault status"
-	if kind == secret.Invalid {
+	if _, foreign := errors.AsType[x509.HostnameError](err); foreign {
+		remedy = "check the address, or say whom the certificate is for: server_name = \"HOST\""
+	} else if kind == secret.Invalid {
 		remedy = "check the address, and which authority is believed: ca_cert = \"FILE\""
 	}
 	return &secret.Error{Kind: kind, Name: r.name, Text: b.where + ": " + text + "\n  " + remedy, Err: err}

@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tacit-secrets/tacit/backend/backendtest/fault"
+	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -386,4 +388,17 @@ func TestChangesThatWereMadeAreTold(t *testing.T) {
 	}
 	p.Set()
 	reads(t, b, "a", secret.At{}, "x")
+}
+
+// TestCertificateOfAnotherHost: the remedy is the name that is in it, not another
+// authority.
+func TestCertificateOfAnotherHost(t *testing.T) {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(s.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	_, port, _ := strings.Cut(s.Listener.Addr().String(), ":")
+	b, err := New(Settings{Address: "https://localhost:" + port, Mount: "secret", Version: 2, TLS: wire.TLS{CACert: string(ca)}, Auth: mia()})
+	ok(t, err)
+	_, err = b.Get(t.Context(), "app/db", secret.At{})
+	fails(t, err, secret.Invalid, "not for localhost", `server_name = "HOST"`)
 }
