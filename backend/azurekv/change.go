@@ -96,15 +96,22 @@ func (c call) surely(ctx context.Context) error {
 
 func (c call) delete(ctx context.Context) (secret.Meta, error) {
 	var r azsecrets.DeleteSecretResponse
+	tries, lost := watched(ctx)
 	err := c.settle(ctx, func() (err error) {
-		r, err = c.c.DeleteSecret(ctx, c.az, nil)
+		r, err = c.c.DeleteSecret(tries, c.az, nil)
 		return err
 	})
 	if err != nil {
 		err = c.classify(ctx, err, actDelete)
-		if secret.KindOf(err) == secret.NotFound {
-			_, err = c.gone(ctx, err)
+		if secret.KindOf(err) != secret.NotFound {
+			return secret.Meta{}, err
 		}
+		if lost.Load() { // a try whose answer was lost deleted it
+			if _, m, unseen := c.buried(ctx); unseen == nil {
+				return m, nil
+			}
+		}
+		_, err = c.gone(ctx, err)
 		return secret.Meta{}, err
 	}
 	_, m := c.grave(r.DeletedSecret)
@@ -135,16 +142,17 @@ func (b *Backend) Undelete(ctx context.Context, n secret.Name) (secret.Meta, err
 			return secret.Meta{}, err
 		}
 	}
+	tries, lost := watched(ctx)
 	err = c.settle(ctx, func() error {
-		_, err := c.c.RecoverDeletedSecret(ctx, c.az, nil)
+		_, err := c.c.RecoverDeletedSecret(tries, c.az, nil)
 		return err
 	})
 	if err != nil {
 		err = c.classify(ctx, err, actRecover)
-		if secret.KindOf(err) == secret.NotFound {
-			return secret.Meta{}, c.undeleted(ctx, err)
+		if secret.KindOf(err) != secret.NotFound {
+			return secret.Meta{}, err
 		}
-		return secret.Meta{}, err
+		return c.undeleted(ctx, err, lost.Load())
 	}
 	var m secret.Meta
 	err = c.until(ctx, func() (bool, error) {
@@ -161,12 +169,18 @@ func (b *Backend) Undelete(ctx context.Context, n secret.Name) (secret.Meta, err
 	return m, after("it is recovered, but ", err)
 }
 
-// undeleted is the error of an undelete of what is not deleted.
-func (c call) undeleted(ctx context.Context, missing error) error {
-	if _, err := c.history(ctx); err == nil {
-		return secret.Errorf(secret.Conflict, c.n, "it is not deleted")
+// undeleted is what is told of an undelete of what is not deleted: where a try
+// of it had no answer, that one undeleted it.
+func (c call) undeleted(ctx context.Context, missing error, lost bool) (secret.Meta, error) {
+	all, err := c.history(ctx)
+	switch {
+	case err != nil:
+		return secret.Meta{}, missing
+	case lost:
+		return c.meta(all), nil
+	default:
+		return secret.Meta{}, secret.Errorf(secret.Conflict, c.n, "it is not deleted")
 	}
-	return missing
 }
 
 // Destroy removes a secret for ever, deleted or not.
@@ -209,17 +223,23 @@ func (b *Backend) Destroy(ctx context.Context, n secret.Name) error {
 // purge ends a deleted secret. Where it was deleted for that, an error says
 // that this much is done.
 func (c call) purge(ctx context.Context, deletedHere bool) error {
+	tries, lost := watched(ctx)
 	err := c.settle(ctx, func() error {
-		_, err := c.c.PurgeDeletedSecret(ctx, c.az, nil)
+		_, err := c.c.PurgeDeletedSecret(tries, c.az, nil)
 		return err
 	})
 	if err == nil {
 		return nil
 	}
-	if err = c.classify(ctx, err, actPurge); deletedHere {
+	err = c.classify(ctx, err, actPurge)
+	switch {
+	case lost.Load() && secret.KindOf(err) == secret.NotFound: // a try whose answer was lost purged it
+		return nil
+	case deletedHere:
 		return after("it is deleted, but not destroyed: ", err)
+	default:
+		return err
 	}
-	return err
 }
 
 // after says in an error what was done before it.

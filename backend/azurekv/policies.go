@@ -104,12 +104,33 @@ func (l *limits) Do(r *policy.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := r.Next()
+	if err != nil || broken(resp.StatusCode) {
+		markUnclear(r.Raw().Context())
+	}
 	if err == nil {
 		l.last.Store(int32(resp.StatusCode)) //nolint:gosec // three digits
 	} else if r.Raw().Context().Err() == nil {
 		l.last.Store(0)
 	}
 	return resp, err
+}
+
+// unclear tells of a call whether one of its tries had no answer, or one that
+// leaves open what was done.
+type unclear struct{ atomic.Bool }
+
+type unclearKey struct{}
+
+// watched is a context for the tries of one call.
+func watched(ctx context.Context) (context.Context, *unclear) {
+	u := &unclear{}
+	return context.WithValue(ctx, unclearKey{}, u), u
+}
+
+func markUnclear(ctx context.Context) {
+	if u, ok := ctx.Value(unclearKey{}).(*unclear); ok {
+		u.Store(true)
+	}
 }
 
 func (l *limits) wait(ctx context.Context, method string) error {
