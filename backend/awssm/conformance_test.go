@@ -50,7 +50,7 @@ func TestConformanceEndpoint(t *testing.T) {
 		Open: func(tb backendtest.TB, address, caCert string) secret.Backend {
 			current = awswire.New(awswire.Options{})
 			b := open(tb, Settings{Region: "eu-west-1", Endpoint: address, TLS: wire.TLS{CACert: caCert}})
-			b.backoff = 20 * time.Millisecond
+			b.steady = true
 			return b
 		},
 		Write: func(r *http.Request) bool {

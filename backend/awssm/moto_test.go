@@ -64,7 +64,7 @@ func TestConformanceMoto(t *testing.T) {
 	isolate(t)
 	cfg := promises()
 	cfg.OwnClock, cfg.Skips = true, deviations()
-	cfg.Budget = 30 * time.Second // writers that never see each other's versions would go on
+	cfg.Budget = 20 * time.Second // writers that never see each other's versions would go on
 	cfg.New = func(tb backendtest.TB, _ func() time.Time) secret.Backend {
 		emptied(tb, address)
 		// Cases that fail by equal seconds must not pass by luck.

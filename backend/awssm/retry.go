@@ -18,6 +18,9 @@ func (b *Backend) standard() aws.Retryer { return retry.NewStandard(b.retries) }
 
 // adaptive also sends less where AWS throttles.
 func (b *Backend) adaptive() aws.Retryer {
+	if b.steady {
+		return b.standard()
+	}
 	return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
 		o.StandardOptions = append(o.StandardOptions, b.retries)
 	})

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/tacit-secrets/tacit/backend/awssm/internal/awswire"
 	"github.com/tacit-secrets/tacit/secret"
@@ -81,5 +83,23 @@ func TestNoMachine(t *testing.T) {
 	}
 	if wait, err := r.RetryDelay(r.MaxAttempts(), nil); err != nil || wait > time.Second {
 		t.Errorf("it waits %s, %v", wait, err)
+	}
+}
+
+// TestThrottledSendsLess: where AWS throttles, writes and reads of many slow
+// down, and a read of one only tries again.
+func TestThrottledSendsLess(t *testing.T) {
+	isolate(t)
+	s, err := newLab(t, Settings{}).session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		client *secretsmanager.Client
+		slows  bool
+	}{"read": {s.read, false}, "write": {s.write, true}, "many": {s.many, true}} {
+		if _, slows := c.client.Options().Retryer.(*retry.AdaptiveMode); slows != c.slows {
+			t.Errorf("%s: slows down: %v", what, slows)
+		}
 	}
 }

@@ -54,7 +54,7 @@ func TestStoresPromptsNarrow(t *testing.T) {
 	t.Parallel()
 	address, _ := vaultOfTests(t)
 	u := unique(t)
-	asRoot(t, http.MethodPut, "sys/policies/acl/"+u, `{"policy":"path \"secret/data/`+u+`/a\" { capabilities = [\"read\"] }"}`)
+	asRoot(t, http.MethodPut, "sys/policies/acl/"+u, `{"policy":"path \"secret/metadata/`+u+`/a\" { capabilities = [\"read\"] }"}`)
 	asRoot(t, http.MethodPost, "auth/token/create", `{"id":"narrow-`+u+`","policies":["`+u+`"],"no_default_policy":true}`)
 	asRoot(t, http.MethodPost, "secret/data/"+u+"/a", `{"data":{"k":"v"}}`)
 	d := newDesk(t)
