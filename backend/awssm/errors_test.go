@@ -126,13 +126,14 @@ func TestDeniedWayOut(t *testing.T) {
 	isolate(t)
 	l := newLab(t, Settings{})
 	l.must(t, "app/db", "one")
+	l.must(t, "app/old", "one")
 	l.must(t, "app/gone", "one")
 	if _, err := l.Delete(t.Context(), "app/gone", nil); err != nil {
 		t.Fatal(err)
 	}
 	for verb, do := range map[string]func() error{
 		"put":      func() error { _, err := l.Put(t.Context(), "app/db", secret.Text("x"), nil); return err },
-		"delete":   func() error { _, err := l.Delete(t.Context(), "app/db", nil); return err },
+		"delete":   func() error { _, err := l.Delete(t.Context(), "app/old", nil); return err },
 		"undelete": func() error { _, err := l.Undelete(t.Context(), "app/gone"); return err },
 		"list": func() error {
 			for _, err := range l.List(t.Context(), nil) {
@@ -143,7 +144,7 @@ func TestDeniedWayOut(t *testing.T) {
 	} {
 		l.allows(func(c awswire.Call) bool { return c.Operation == "DescribeSecret" })
 		tells(t, do(), secret.Denied, "tacit policy export --verb "+verb)
-		r := rules(t, Settings{}, []secret.Name{"app/db", "app/gone"}, secret.Verb(verb))
+		r := rules(t, Settings{}, []secret.Name{"app/db", "app/old", "app/gone"}, secret.Verb(verb))
 		l.allows(func(c awswire.Call) bool {
 			resource := "*"
 			if c.Name != "" {
