@@ -20,7 +20,7 @@ const module = "github.com/tacit-secrets/tacit"
 // ARCHITECTURE.md draws the same picture.
 var layers = [][]string{
 	{"secret"},
-	{"internal/seal", "internal/match", "internal/head", "internal/wire", "internal/crashtest"},
+	{"internal/seal", "internal/match", "internal/head", "internal/wire", "internal/shell", "internal/crashtest"},
 	{"internal/state"},
 	{"policy", "backend/...", "internal/child", "internal/clipboard", "internal/envfmt", "internal/render"},
 	{"audit", "internal/identity", "internal/foreign"},

@@ -10,6 +10,7 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 	ast "github.com/cedar-policy/cedar-go/x/exp/ast"
 
+	"github.com/tacit-secrets/tacit/internal/shell"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -171,16 +172,5 @@ func remedy(r Request) string {
 		}
 		more = " --host " + host
 	}
-	return what + "  tacit grant " + quote(string(r.Caller.Principal)) + " " + string(verb) + " " + quote(r.Env+":"+string(r.Name)) + more
-}
-
-// quote writes a word for a shell.
-func quote(s string) string {
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_./:@%+=,", c)
-	}
-	if s != "" && !strings.ContainsFunc(s, func(c rune) bool { return !plain(c) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return what + "  tacit grant " + shell.Word(string(r.Caller.Principal)) + " " + string(verb) + " " + shell.Word(r.Env+":"+string(r.Name)) + more
 }

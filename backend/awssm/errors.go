@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/tacit-secrets/tacit/internal/shell"
 	"github.com/tacit-secrets/tacit/internal/wire"
 	"github.com/tacit-secrets/tacit/secret"
 )
@@ -287,17 +288,9 @@ func (b *Backend) signInRefused(a asking, api smithy.APIError) error {
 // login is the command that signs in.
 func login(s *session) string {
 	if s.profile != "" && s.profile != "default" {
-		return "aws sso login --profile " + word(s.profile)
+		return "aws sso login --profile " + shell.Word(s.profile)
 	}
 	return "aws sso login, or set AWS_PROFILE"
-}
-
-// word writes a text for a POSIX shell, as one word.
-func word(s string) string {
-	if made(s, letters+digits+"-_./@+=:,") {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // address says where the store is, for people.

@@ -70,62 +70,50 @@ func (c call) items(ctx context.Context, o *secret.ListOptions) ([]item, error) 
 }
 
 func (c call) liveItems(ctx context.Context, keep func(item)) error {
-	return through(ctx, c, c.c.NewListSecretPropertiesPager(nil), func(page azsecrets.ListSecretPropertiesResponse) (*string, error) {
-		for _, p := range page.Value {
-			if p == nil {
-				continue
-			}
-			az, ok := idName(p.ID)
-			if !ok {
-				return nil, errNoVault
-			}
+	type page = azsecrets.ListSecretPropertiesResponse
+	return through(ctx, c, c.c.NewListSecretPropertiesPager(nil), func(p page) ([]*azsecrets.SecretProperties, *string) {
+		return p.Value, p.NextLink
+	}, func(p *azsecrets.SecretProperties) bool {
+		az, ok := idName(p.ID)
+		if ok {
 			keep(item{name: nameOf(az, p.Tags)})
 		}
-		return page.NextLink, pageErr(page.Value != nil)
+		return ok
 	})
 }
 
 func (c call) deletedItems(ctx context.Context, keep func(item)) error {
-	return through(ctx, c, c.c.NewListDeletedSecretPropertiesPager(nil), func(page azsecrets.ListDeletedSecretPropertiesResponse) (*string, error) {
-		for _, p := range page.Value {
-			if p == nil {
-				continue
-			}
-			az, ok := idName(p.ID)
-			if !ok {
-				return nil, errNoVault
-			}
+	type page = azsecrets.ListDeletedSecretPropertiesResponse
+	return through(ctx, c, c.c.NewListDeletedSecretPropertiesPager(nil), func(p page) ([]*azsecrets.DeletedSecretProperties, *string) {
+		return p.Value, p.NextLink
+	}, func(p *azsecrets.DeletedSecretProperties) bool {
+		az, ok := idName(p.ID)
+		if ok {
 			keep(item{name: nameOf(az, p.Tags), deleted: moment(p.DeletedDate), purge: moment(p.ScheduledPurgeDate)})
 		}
-		return page.NextLink, pageErr(page.Value != nil)
+		return ok
 	})
 }
 
-// pageErr is the error of a page that is none.
-func pageErr(there bool) error {
-	if there {
-		return nil
-	}
-	return errNoVault
-}
-
-// through goes through a list to its end. each takes a page and returns where
-// the next one is; a list that has no end is Corrupt.
-func through[T any](ctx context.Context, c call, pages *runtime.Pager[T], each func(T) (*string, error)) error {
+// through goes through a list to its end: read takes a page apart, and each gets
+// what stands in it and tells whether it is what a vault would list. A list that
+// has no end is Corrupt.
+func through[T, E any](ctx context.Context, c call, pages *runtime.Pager[T], read func(T) (all []*E, next *string), each func(*E) bool) error {
 	last := ""
 	for n := 0; pages.More(); n++ {
 		page, err := pages.NextPage(ctx)
-		var next *string
-		if err == nil {
-			next, err = each(page)
-		}
 		if err != nil {
 			return c.classify(ctx, err, actMetadata)
 		}
-		if next := text(next); next != "" && (next == last || n+1 >= c.b.tune.pages) {
+		all, link := read(page)
+		if all == nil || slices.ContainsFunc(all, func(e *E) bool { return e != nil && !each(e) }) {
+			return c.classify(ctx, errNoVault, actMetadata)
+		}
+		next := text(link)
+		if next != "" && (next == last || n+1 >= c.b.tune.pages) {
 			return secret.Errorf(secret.Corrupt, c.n, "Key Vault %s lists without end\n  is https://%s the address of a vault, and does nothing stand in between?", c.b.vault, c.b.host)
 		}
-		last = text(next)
+		last = next
 	}
 	return nil
 }

@@ -155,18 +155,12 @@ func find(all []held, at secret.At) *held {
 // deleted secret the error is NotFound, Deleted.
 func (c call) history(ctx context.Context) ([]held, error) {
 	var all []held
-	err := through(ctx, c, c.c.NewListSecretPropertiesVersionsPager(c.az, nil), func(page azsecrets.ListSecretPropertiesVersionsResponse) (*string, error) {
-		for _, p := range page.Value {
-			if p == nil {
-				continue
-			}
-			h := hold(p.ID, p.Attributes, p.ContentType, p.Tags)
-			if h.az == "" {
-				return nil, errNoVault
-			}
-			all = append(all, h)
-		}
-		return page.NextLink, pageErr(page.Value != nil)
+	type page = azsecrets.ListSecretPropertiesVersionsResponse
+	err := through(ctx, c, c.c.NewListSecretPropertiesVersionsPager(c.az, nil), func(p page) ([]*azsecrets.SecretProperties, *string) {
+		return p.Value, p.NextLink
+	}, func(p *azsecrets.SecretProperties) bool {
+		all = append(all, hold(p.ID, p.Attributes, p.ContentType, p.Tags))
+		return all[len(all)-1].az != ""
 	})
 	if secret.KindOf(err) == secret.NotFound {
 		_, err = c.gone(ctx, err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/tacit-secrets/tacit/internal/shell"
 	"github.com/tacit-secrets/tacit/secret"
 )
 
@@ -146,15 +147,10 @@ func shellWords(words []string) string {
 		if rest, ok := strings.CutPrefix(w, "~/"); ok {
 			home, w = "~/", rest
 		}
-		if w == "" && home == "" || strings.ContainsFunc(w, needsQuotes) {
-			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		if w != "" || home == "" {
+			w = shell.Word(w)
 		}
 		out[i] = home + w
 	}
 	return strings.Join(out, " ")
-}
-
-func needsQuotes(r rune) bool {
-	plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=@%+,", r)
-	return !plain
 }
